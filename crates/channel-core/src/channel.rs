@@ -1,0 +1,395 @@
+//! The channel and its abilities.
+//!
+//! [`Channel`] is small and every channel has all of it. What only some platforms can do
+//! is a trait of its own behind an accessor whose only default is `None`: a channel
+//! cannot pretend, and a caller has nothing to call.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+
+use crate::account::MessageRef;
+use crate::attachment::Attachment;
+use crate::content::Body;
+use crate::error::{Rejection, Result};
+use crate::event::{Action, Event, Received};
+use crate::info::{ChannelInfo, Identity};
+use crate::outbound::{Destination, OutboundMessage, Receipt};
+use crate::server::SocketServer;
+
+/// A connection to one chat platform.
+#[async_trait]
+pub trait Channel: fmt::Debug + Send + Sync + 'static {
+    /// Identity and limits; never does I/O.
+    fn info(&self) -> &ChannelInfo;
+
+    /// Sends one message; long content may become several platform messages.
+    ///
+    /// An empty body without attachments is a no-op that returns an empty receipt.
+    ///
+    /// # Errors
+    ///
+    /// Sorted by [`ErrorKind`](crate::ErrorKind). `Uncertain` means that it may have
+    /// arrived: the connection broke after the request had left.
+    async fn send(&self, message: &OutboundMessage) -> Result<Receipt>;
+
+    /// Asks the platform who the bot is; proves that the credentials work.
+    ///
+    /// # Errors
+    ///
+    /// `Unauthenticated` if the platform does not accept the credentials.
+    async fn probe(&self) -> Result<Identity>;
+
+    /// Receives over HTTP.
+    fn as_webhook(&self) -> Option<&dyn Webhook> {
+        None
+    }
+    /// Receives over its own connection.
+    fn as_events(&self) -> Option<&dyn Events> {
+        None
+    }
+    /// Receives over websockets that clients open.
+    fn as_socket_server(&self) -> Option<&dyn SocketServer> {
+        None
+    }
+    /// Changes messages that it has sent.
+    fn as_edit(&self) -> Option<&dyn Edit> {
+        None
+    }
+    /// Deletes messages.
+    fn as_delete(&self) -> Option<&dyn Delete> {
+        None
+    }
+    /// Reacts to messages.
+    fn as_react(&self) -> Option<&dyn React> {
+        None
+    }
+    /// Shows that an answer is being written.
+    fn as_typing(&self) -> Option<&dyn Typing> {
+        None
+    }
+    /// Downloads files that came with messages.
+    fn as_media(&self) -> Option<&dyn Media> {
+        None
+    }
+    /// Shows an answer while it is being written.
+    fn as_stream(&self) -> Option<&dyn Stream> {
+        None
+    }
+    /// Answers presses of buttons.
+    fn as_actions(&self) -> Option<&dyn Actions> {
+        None
+    }
+    /// Publishes a menu of commands.
+    fn as_commands(&self) -> Option<&dyn Commands> {
+        None
+    }
+}
+
+/// A path that a channel serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Route {
+    /// The absolute path, such as `/telegram/webhook`.
+    pub path: String,
+    /// The method.
+    pub method: http::Method,
+    /// The largest body, in bytes; a larger one is answered with 413 unread.
+    pub max_body: usize,
+}
+
+impl Route {
+    /// A `POST` route.
+    #[must_use]
+    pub fn post(path: impl Into<String>, max_body: usize) -> Self {
+        Self {
+            path: path.into(),
+            method: http::Method::POST,
+            max_body,
+        }
+    }
+
+    /// A `GET` route; takes no body.
+    #[must_use]
+    pub fn get(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            method: http::Method::GET,
+            max_body: 0,
+        }
+    }
+}
+
+/// Receives over HTTP. Pure: bytes and time in, answer and events out.
+pub trait Webhook: Send + Sync {
+    /// The paths to serve.
+    fn routes(&self) -> &[Route];
+
+    /// Verifies and decodes one request.
+    ///
+    /// Verification happens inside, so an unverified event cannot exist. The answer is
+    /// sent only after the events are safe.
+    ///
+    /// # Errors
+    ///
+    /// A [`Rejection`] knows its HTTP answer and says nothing to the sender about why.
+    fn receive(
+        &self,
+        request: &http::Request<Bytes>,
+        now: SystemTime,
+    ) -> Result<Accepted, Rejection>;
+}
+
+/// A verified request: its events and the answer that the platform wants.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// What to answer once the events are safe.
+    pub answer: Answer,
+}
+
+impl Accepted {
+    /// Answers 200 with an empty body.
+    #[must_use]
+    pub fn ok(events: Vec<Event>) -> Self {
+        Self {
+            events,
+            answer: Answer::Now(http::Response::new(Bytes::new())),
+        }
+    }
+
+    /// Answers with a response of the platform's own.
+    #[must_use]
+    pub const fn with(events: Vec<Event>, answer: Answer) -> Self {
+        Self { events, answer }
+    }
+}
+
+/// When and what to answer.
+#[non_exhaustive]
+pub enum Answer {
+    /// As soon as the events are safe. Also the present state of a running answer, for
+    /// platforms that poll for it.
+    Now(http::Response<Bytes>),
+    /// Held open until the reply is there or the deadline has passed.
+    Held(Held),
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(response) => f.debug_tuple("Now").field(&response.status()).finish(),
+            Self::Held(held) => f.debug_tuple("Held").field(&held.deadline).finish(),
+        }
+    }
+}
+
+/// An answer that waits for a reply.
+#[non_exhaustive]
+pub struct Held {
+    /// Resolves to the reply; `None` if it went out another way.
+    pub reply: futures_core::future::BoxFuture<'static, Option<http::Response<Bytes>>>,
+    /// How long the platform waits, counted from the request.
+    pub deadline: Duration,
+    /// What to answer when no reply came in time.
+    pub otherwise: http::Response<Bytes>,
+}
+
+impl Held {
+    /// Waits for `reply` until `deadline`, then answers `otherwise`.
+    #[must_use]
+    pub fn new(
+        reply: futures_core::future::BoxFuture<'static, Option<http::Response<Bytes>>>,
+        deadline: Duration,
+        otherwise: http::Response<Bytes>,
+    ) -> Self {
+        Self {
+            reply,
+            deadline,
+            otherwise,
+        }
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Receives over a connection that the channel keeps itself.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// The events, for ever.
+    ///
+    /// The stream reconnects by itself while the cause is retryable; each loss shows as a
+    /// [`Connection`](crate::Connection) event. It yields an error and ends only where
+    /// going on is pointless, such as a revoked token. It proves life at least every
+    /// 90 s. One stream is live at a time; a new one goes on where the acknowledgements
+    /// of the last one ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the stream stops receiving. Events that were not acknowledged are
+    /// delivered again by the next stream.
+    fn events(&self) -> BoxStream<'static, Result<Received>>;
+
+    /// Tells the platform what has been acknowledged, before the process ends.
+    ///
+    /// Call it after the stream is dropped and the last event is acknowledged.
+    ///
+    /// # Errors
+    ///
+    /// If the platform cannot be told; it will deliver the last events again.
+    async fn close(&self) -> Result<()>;
+}
+
+/// Changes messages that it has sent.
+#[async_trait]
+pub trait Edit: Send + Sync {
+    /// Replaces the content of a message; the content must fit into one message.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the message is gone or too old, `Invalid` if the content does not
+    /// fit. An edit that changes nothing succeeds.
+    async fn edit(&self, target: &MessageRef, message: &OutboundMessage) -> Result<()>;
+}
+
+/// Deletes messages.
+#[async_trait]
+pub trait Delete: Send + Sync {
+    /// Deletes one message.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is gone already, `Forbidden` if the platform does not let us.
+    async fn delete(&self, target: &MessageRef) -> Result<()>;
+}
+
+/// Reacts to messages.
+#[async_trait]
+pub trait React: Send + Sync {
+    /// Adds a reaction.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the platform does not have the emoji.
+    async fn react(&self, target: &MessageRef, emoji: &str) -> Result<()>;
+
+    /// Takes a reaction back.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the message is gone.
+    async fn unreact(&self, target: &MessageRef, emoji: &str) -> Result<()>;
+}
+
+/// Shows that an answer is being written.
+#[async_trait]
+pub trait Typing: Send + Sync {
+    /// Shows it once; it ends by itself after [`lasts`](Self::lasts), or when a message
+    /// is sent.
+    ///
+    /// # Errors
+    ///
+    /// As for any call; nothing is lost if it fails.
+    async fn start_typing(&self, to: &Destination) -> Result<()>;
+
+    /// How long the sign stays.
+    fn lasts(&self) -> Duration;
+}
+
+/// Downloads files that came with messages.
+#[async_trait]
+pub trait Media: Send + Sync {
+    /// Fetches a file of at most `max_bytes` bytes.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the file is larger, `NotFound` if it is gone.
+    async fn download(&self, attachment: &Attachment, max_bytes: u64) -> Result<Bytes>;
+}
+
+/// Shows an answer while it is being written.
+#[async_trait]
+pub trait Stream: Send + Sync {
+    /// Opens a streamed reply; nothing is shown before the first words.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Channel::send`].
+    async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>>;
+}
+
+/// A reply that grows.
+#[async_trait]
+pub trait ReplyStream: Send {
+    /// Shows the whole text so far.
+    ///
+    /// Previews are throttled to what the platform allows: one that comes too early is
+    /// skipped, and the next takes its place. A failing preview is not an error, because
+    /// [`finish`](Self::finish) makes up for it.
+    ///
+    /// # Errors
+    ///
+    /// Only where going on is pointless: blocked, chat gone, token revoked.
+    async fn show(&mut self, body: &Body) -> Result<()>;
+
+    /// Shows the final message and ends the stream; never throttled away.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Channel::send`].
+    async fn finish(self: Box<Self>, message: OutboundMessage) -> Result<Receipt>;
+}
+
+/// Answers presses of buttons.
+#[async_trait]
+pub trait Actions: Send + Sync {
+    /// Tells the platform that the press has arrived, with a short notice if any.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if the press is too old to be answered.
+    async fn answer_action(&self, action: &Action, notice: Option<&str>) -> Result<()>;
+}
+
+/// A command in the menu.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommandInfo {
+    /// The word, without slash.
+    pub name: String,
+    /// What it does, in a few words.
+    pub description: String,
+}
+
+impl CommandInfo {
+    /// Describes a command.
+    #[must_use]
+    pub fn new(name: impl Into<String>, description: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            description: description.into(),
+        }
+    }
+}
+
+/// Publishes a menu of commands.
+#[async_trait]
+pub trait Commands: Send + Sync {
+    /// Replaces the menu.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if a name or description breaks the platform's rules.
+    async fn publish_commands(&self, commands: &[CommandInfo]) -> Result<()>;
+}

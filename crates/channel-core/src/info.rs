@@ -1,0 +1,61 @@
+//! What a channel says about itself.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ChannelId, Platform};
+use crate::limits::Limits;
+
+/// Identity and limits of one channel; data, never I/O.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelInfo {
+    /// The application's name for this channel, unique in a process.
+    pub id: ChannelId,
+    /// The platform.
+    pub platform: Platform,
+    /// The platform's numbers.
+    pub limits: Limits,
+}
+
+impl ChannelInfo {
+    /// Describes a channel.
+    #[must_use]
+    pub const fn new(id: ChannelId, platform: Platform, limits: Limits) -> Self {
+        Self {
+            id,
+            platform,
+            limits,
+        }
+    }
+}
+
+/// Who the bot is on a platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Identity {
+    /// The platform's id of the bot.
+    pub id: String,
+    /// The name that people mention, where there is one, without its mark.
+    pub username: Option<String>,
+    /// The name that is shown.
+    pub name: String,
+}
+
+impl Identity {
+    /// A bot without a name to mention.
+    #[must_use]
+    pub fn new(id: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            username: None,
+            name: name.into(),
+        }
+    }
+
+    /// Adds the name that people mention.
+    #[must_use]
+    pub fn with_username(mut self, username: impl Into<String>) -> Self {
+        self.username = Some(username.into());
+        self
+    }
+}

@@ -1,0 +1,72 @@
+#![doc = include_str!("../README.md")]
+
+mod account;
+mod attachment;
+mod backoff;
+mod binding;
+mod channel;
+mod clock;
+mod content;
+mod error;
+mod event;
+mod http_client;
+mod id;
+mod info;
+mod limits;
+mod message;
+mod multipart;
+mod outbound;
+mod policy;
+mod raw;
+mod secret;
+mod server;
+mod socket;
+mod transport;
+
+pub use account::{
+    AccountRef, Chat, ChatKind, Conversation, MessageRef, Proof, Sender, SenderKind,
+};
+pub use attachment::{Attachment, AttachmentKind, Upload, UploadSource};
+pub use backoff::Backoff;
+pub use binding::{Binding, BindingState};
+pub use channel::{
+    Accepted, Actions, Answer, Channel, CommandInfo, Commands, Delete, Edit, Events, Held, Media,
+    React, ReplyStream, Route, Stream, Typing, Webhook,
+};
+pub use clock::{Clock, Elapsed, Random, random_unit, timeout};
+pub use content::{Alignment, Block, Body, Content, Inline, ListItem, Table};
+pub use error::{Error, ErrorKind, Rejection, Result};
+pub use event::{
+    Acknowledge, Action, Connection, Deleted, Event, EventKind, MemberState, Membership, Moved,
+    Reaction, Received, Unknown,
+};
+pub use http_client::{HttpBody, HttpClient, HttpError, HttpErrorKind, HttpRequest};
+pub use id::{
+    ActionId, ChannelId, ChatId, EventId, FileId, IdempotencyKey, MessageId, OwnerId, Platform,
+    SenderId, ThreadId, WorkspaceId,
+};
+pub use info::{ChannelInfo, Identity};
+pub use limits::{Limits, Rate, TextLimit, TextUnit};
+pub use message::{Addressed, Command, InboundMessage, Message, NativeMessage, Quoted};
+pub use multipart::Multipart;
+pub use outbound::{
+    Button, ButtonAction, Destination, OutboundMessage, Purpose, Receipt, ReplyTo, Target,
+};
+pub use policy::{AllowEveryone, Authorized, AuthorizedEvent, Denied, Policy, Verdict, authorize};
+pub use raw::Raw;
+pub use secret::Secret;
+pub use server::{Intake, Refused, SocketServer, Upgrade};
+pub use socket::{BoxSocket, CloseFrame, Frame, Socket, SocketConnector, SocketRequest};
+pub use transport::Transport;
+
+/// The macro that every channel implementation carries, re-exported so that its version
+/// always fits.
+pub use async_trait::async_trait;
+
+/// What nearly every program needs.
+pub mod prelude {
+    pub use crate::{
+        AllowEveryone, Authorized, Body, Button, Channel, Error, ErrorKind, Events as _,
+        InboundMessage as _, Message, OutboundMessage, Receipt, Result, Target, Upload,
+    };
+}

@@ -1,0 +1,1 @@
+//! The server side of chat platforms, for demos and tests

@@ -1,0 +1,1 @@
+//! The ready gateway and its demo

@@ -1,0 +1,1 @@
+//! The default transport of channel-kit: HTTP client, websockets, clock, guarded fetch

@@ -1,0 +1,1 @@
+//! Connectors to chat platforms: one vocabulary, one feature per platform

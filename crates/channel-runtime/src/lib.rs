@@ -1,0 +1,1 @@
+//! Runs channels: dispatch in order per conversation, supervision, drain

@@ -1,0 +1,1 @@
+//! The standard channel: a JSON websocket protocol for browsers and custom clients

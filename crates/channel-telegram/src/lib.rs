@@ -1,0 +1,1 @@
+//! The Telegram channel: Bot API by long poll or webhook

@@ -1,0 +1,1 @@
+//! Conformance suite, fake transports and a virtual clock for channels

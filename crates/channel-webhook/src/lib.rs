@@ -1,0 +1,1 @@
+//! Hosts the webhooks and websocket endpoints of any channel on axum
