@@ -1,0 +1,6 @@
+//! Tests of the test kit itself.
+#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+
+mod clock;
+mod http;
+mod sockets;
