@@ -1,0 +1,291 @@
+//! The platform as one shared value, and the calls that run on it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::answer::{Answer, ApiError, envelope};
+use super::config::TelegramConfig;
+use super::ledger::Outcome;
+use super::methods::{self, Context};
+use super::model::Wanted;
+use super::params::Params;
+use super::state::State;
+use super::webhook;
+
+/// The longest a poll waits, whatever the bot asks for.
+const MAX_POLL: u64 = 50;
+
+/// An emulated Telegram: the state of the platform, without a listener. Clones share it.
+///
+/// [`Telegram::start`] puts it behind a port of its own; [`Telegram::router`] is for programs that have one already.
+#[derive(Clone)]
+pub struct Telegram {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    config: TelegramConfig,
+    state: Mutex<State>,
+    version: watch::Sender<u64>,
+    /// How far the time of the platform is ahead of its clock, in milliseconds.
+    skew_ms: AtomicI64,
+}
+
+impl From<Arc<Inner>> for Telegram {
+    fn from(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+}
+
+impl std::fmt::Debug for Telegram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Telegram").finish_non_exhaustive()
+    }
+}
+
+impl Telegram {
+    /// An empty platform.
+    #[must_use]
+    pub fn new(config: TelegramConfig) -> Self {
+        let state = Mutex::new(State::new(&config));
+        let (version, _) = watch::channel(0);
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                state,
+                version,
+                skew_ms: AtomicI64::new(0),
+            }),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &TelegramConfig {
+        &self.inner.config
+    }
+
+    /// Moves the platform's time forward.
+    pub fn advance(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.inner.skew_ms.fetch_add(by, Ordering::SeqCst);
+        self.with(|_| ());
+    }
+
+    /// Works on the state without telling those who wait.
+    pub(crate) fn quietly<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let skew = self.inner.skew_ms.load(Ordering::SeqCst);
+        let now = self.inner.config.clock.millis().saturating_add(skew);
+        // A panic in a test's closure leaves the state as it was: every step below is whole.
+        let mut state = self
+            .inner
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        state.now_ms = now;
+        work(&mut state)
+    }
+
+    /// Works on the state, then wakes those who wait for a change.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let result = self.quietly(work);
+        self.inner.version.send_modify(|version| *version += 1);
+        result
+    }
+
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.version.subscribe()
+    }
+
+    /// Opens an entry in the ledger.
+    pub(crate) fn begin(
+        &self,
+        bot: i64,
+        method: &str,
+        params: &Params,
+        in_webhook_reply: bool,
+    ) -> Entry {
+        // Method names are a word; what else is in the path is cut.
+        let method: String = method.chars().take(64).collect();
+        let number = self.with(|state| {
+            let at_ms = state.now_ms;
+            state
+                .ledger
+                .begin(bot, &method, params.record(), at_ms, in_webhook_reply)
+        });
+        Entry {
+            telegram: self.clone(),
+            number,
+            open: true,
+        }
+    }
+
+    /// Runs any method but `getUpdates`; `method` in lower case.
+    pub(crate) fn execute(&self, bot: i64, method: &str, params: &Params) -> Answer {
+        let config = self.config();
+        let (answer, unserved) = self.with(|state| {
+            let answer = if state.bot(bot)?.logged_out_until > state.now() {
+                Err(ApiError::new(400, "Logged out"))
+            } else {
+                let mut context = Context {
+                    state,
+                    config,
+                    bot,
+                    params,
+                };
+                methods::run(method, &mut context).unwrap_or_else(|| Err(ApiError::not_found()))
+            };
+            let webhook = state
+                .bot_mut(bot)?
+                .webhook
+                .as_mut()
+                .filter(|webhook| !webhook.is_served);
+            let unserved = webhook.map(|webhook| {
+                webhook.is_served = true;
+                webhook.generation
+            });
+            Ok::<_, ApiError>((answer, unserved))
+        })?;
+        if let Some(generation) = unserved {
+            tokio::spawn(webhook::serve(self.downgrade(), bot, generation));
+        }
+        answer
+    }
+
+    fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
+    /// `getUpdates`. <https://core.telegram.org/bots/api#getupdates>
+    pub(crate) async fn get_updates(&self, id: i64, params: &Params) -> Answer {
+        let limit = params
+            .int("limit")
+            .filter(|limit| (1..=100).contains(limit))
+            .unwrap_or(100);
+        let limit = usize::try_from(limit).unwrap_or(100);
+        let timeout = params
+            .int("timeout")
+            .and_then(|timeout| u64::try_from(timeout).ok())
+            .unwrap_or(0);
+        let deadline = Instant::now() + Duration::from_secs(timeout.min(MAX_POLL));
+        let poll = self.with(|state| {
+            let now = (state.now(), state.now_ms);
+            let bot = state.bot_mut(id)?;
+            if bot.logged_out_until > now.0 {
+                return Err(ApiError::new(400, "Logged out"));
+            }
+            no_webhook(bot.webhook.is_some())?;
+            if let Some(wanted) = Wanted::read(params.list("allowed_updates")) {
+                bot.wanted = wanted;
+            }
+            bot.queue.expire(now.1);
+            bot.queue.confirm(params.int("offset").unwrap_or(0));
+            // Whoever polls now sends the one that waits away.
+            bot.queue.poll += 1;
+            Ok(bot.queue.poll)
+        })?;
+        loop {
+            let mut changes = self.changes();
+            let expired = Instant::now() >= deadline;
+            let step = self.quietly(|state| {
+                let now = state.now_ms;
+                if state.faults.hold_polls && timeout > 0 {
+                    return Step::Silence;
+                }
+                match batch(state, id, poll, limit, now) {
+                    Ok(updates) if updates.is_empty() && !expired => Step::Wait,
+                    answer => Step::Answer(answer.map(Value::Array)),
+                }
+            });
+            match step {
+                Step::Answer(answer) => return answer,
+                Step::Silence => std::future::pending().await,
+                Step::Wait => tokio::select! {
+                    _ = changes.changed() => {}
+                    () = tokio::time::sleep_until(deadline) => {}
+                },
+            }
+        }
+    }
+}
+
+/// What a waiting poll does next.
+enum Step {
+    Answer(Answer),
+    Wait,
+    /// Nothing ever comes on this connection again.
+    Silence,
+}
+
+fn no_webhook(is_set: bool) -> Result<(), ApiError> {
+    if is_set {
+        return Err(ApiError::conflict(
+            "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+        ));
+    }
+    Ok(())
+}
+
+/// The updates for a poll, unless it was replaced by a newer one.
+fn batch(
+    state: &mut State,
+    id: i64,
+    poll: u64,
+    limit: usize,
+    now_ms: i64,
+) -> Result<Vec<Value>, ApiError> {
+    let bot = state.bot_mut(id)?;
+    no_webhook(bot.webhook.is_some())?;
+    if bot.revoked {
+        return Err(ApiError::unauthorized());
+    }
+    if bot.queue.poll != poll {
+        return Err(ApiError::conflict(
+            "terminated by other getUpdates request; make sure that only one bot instance is running",
+        ));
+    }
+    bot.queue.expire(now_ms);
+    let mut updates = bot.queue.first(limit);
+    if updates.len() > 1 && state.faults.take_reorder() {
+        updates.reverse();
+    }
+    let mut delivered = Vec::with_capacity(updates.len());
+    for update in updates {
+        if state.faults.take_duplicate() {
+            delivered.push(update.clone());
+        }
+        delivered.push(update);
+    }
+    Ok(delivered)
+}
+
+/// An open entry in the ledger; dropped without an answer it reads as abandoned by the caller.
+pub(crate) struct Entry {
+    telegram: Telegram,
+    number: u64,
+    open: bool,
+}
+
+impl Entry {
+    pub(crate) fn answered(self, answer: &Answer) {
+        self.end(Outcome::Answered, Some(envelope(answer)));
+    }
+
+    pub(crate) fn end(mut self, outcome: Outcome, answer: Option<(u16, Value)>) {
+        self.open = false;
+        self.telegram
+            .with(|state| state.ledger.end(self.number, outcome, answer));
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if self.open {
+            self.telegram
+                .with(|state| state.ledger.end(self.number, Outcome::Abandoned, None));
+        }
+    }
+}
