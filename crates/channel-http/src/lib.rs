@@ -1,1 +1,16 @@
-//! The default transport of channel-kit: HTTP client, websockets, clock, guarded fetch
+#![doc = include_str!("../README.md")]
+
+mod body;
+mod client;
+mod dial;
+pub mod guard;
+mod proxy;
+mod redirect;
+mod socket;
+mod time;
+mod tls;
+mod transport;
+
+pub use dial::Resolve;
+pub use time::{OsRandom, SystemClock};
+pub use transport::{HttpTransport, HttpTransportBuilder, transport};
