@@ -36,6 +36,7 @@ pub(super) fn router() -> Router<Telegram> {
         .route("/deliveries", get(deliveries))
         .route("/bots/{bot}/sent", get(sent))
         .route("/bots/{bot}/pending", get(pending))
+        .route("/bots/{bot}/listening", get(listening))
         .route("/bots/{bot}/history/{chat}", get(history))
 }
 
@@ -407,6 +408,10 @@ async fn sent(Shared(telegram): Shared<Telegram>, Path(bot): Path<i64>) -> Respo
 
 async fn pending(Shared(telegram): Shared<Telegram>, Path(bot): Path<i64>) -> Response {
     Json(telegram.updates_pending(bot)).into_response()
+}
+
+async fn listening(Shared(telegram): Shared<Telegram>, Path(bot): Path<i64>) -> Response {
+    Json(telegram.look(|view| view.is_listening(bot))).into_response()
 }
 
 async fn history(
