@@ -1,8 +1,13 @@
 //! The transport against real servers on the loopback interface.
 
+mod guard;
 mod http;
+mod proxy;
 mod server;
+mod tls;
 
+use ::http::Request;
+use channel_core::{HttpBody, HttpRequest};
 use channel_http::HttpTransport;
 
 /// A transport that trusts no root certificate.
@@ -11,4 +16,8 @@ fn client() -> HttpTransport {
         .system_roots(false)
         .build()
         .unwrap()
+}
+
+fn get(url: &str) -> HttpRequest {
+    HttpRequest::new(Request::get(url).body(HttpBody::empty()).unwrap())
 }
