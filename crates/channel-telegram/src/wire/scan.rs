@@ -1,0 +1,208 @@
+//! Cuts a batch of updates into raw slices.
+//!
+//! One pass that understands strings and brackets and nothing else, so that an update
+//! which no decoder accepts cannot take its siblings with it.
+
+/// The updates of a `getUpdates` answer, as they stand in its body.
+///
+/// `None` if the answer is not `{"ok":true, ..., "result":[...]}`.
+pub(crate) fn updates(body: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut ok = false;
+    let mut result = None;
+    for (name, value) in Fields::new(body)? {
+        match name {
+            b"ok" => ok = value == b"true",
+            b"result" => result = Some(value),
+            _ => {}
+        }
+    }
+    if !ok {
+        return None;
+    }
+    elements(result?)
+}
+
+/// The id of an update, found without decoding it.
+pub(crate) fn update_id(update: &[u8]) -> Option<i64> {
+    // Telegram puts it first and without spaces.
+    let known = update.strip_prefix(br#"{"update_id":"#).and_then(|rest| {
+        let end = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+        (rest.get(end) == Some(&b',')).then_some(rest.get(..end)?)
+    });
+    match known {
+        Some(digits) => std::str::from_utf8(digits).ok()?.parse().ok(),
+        None => update_head(update).0,
+    }
+}
+
+/// The id and the first other name of an update that cannot be decoded.
+pub(crate) fn update_head(update: &[u8]) -> (Option<i64>, Option<&str>) {
+    let mut id = None;
+    let mut name = None;
+    for (field, value) in Fields::new(update).into_iter().flatten() {
+        if field == b"update_id" {
+            id = id.or_else(|| std::str::from_utf8(value).ok()?.parse().ok());
+        } else if name.is_none() {
+            name = std::str::from_utf8(field).ok();
+        }
+    }
+    (id, name)
+}
+
+/// The values of an array.
+fn elements(array: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut found = Vec::new();
+    let mut at = skip_space(array, expect(array, 0, b'[')?);
+    if array.get(at) == Some(&b']') {
+        return Some(found);
+    }
+    loop {
+        let end = skip_value(array, at)?;
+        found.push(array.get(at..end)?);
+        at = skip_space(array, end);
+        match array.get(at)? {
+            b',' => at = skip_space(array, at + 1),
+            b']' => return Some(found),
+            _ => return None,
+        }
+    }
+}
+
+/// The fields of an object, names without their quotes; ends early where it is broken.
+struct Fields<'a> {
+    object: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Fields<'a> {
+    fn new(object: &'a [u8]) -> Option<Self> {
+        // Some proxies put a byte order mark in front.
+        let start = if object.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        let at = expect(object, skip_space(object, start), b'{')?;
+        Some(Self { object, at })
+    }
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = (&'a [u8], &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = expect(self.object, skip_space(self.object, self.at), b'"')?;
+        let after = skip_string(self.object, start)?;
+        let name = self.object.get(start..after - 1)?;
+        let colon = expect(self.object, skip_space(self.object, after), b':')?;
+        let value = skip_space(self.object, colon);
+        let end = skip_value(self.object, value)?;
+        let next = skip_space(self.object, end);
+        // Past the comma; at a closing brace the next call finds no quote and ends.
+        self.at = if self.object.get(next) == Some(&b',') {
+            next + 1
+        } else {
+            next
+        };
+        Some((name, self.object.get(value..end)?))
+    }
+}
+
+fn expect(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
+    (*bytes.get(at)? == byte).then_some(at + 1)
+}
+
+fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+/// From behind the opening quote to behind the closing one.
+fn skip_string(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        let rest = bytes.get(at..)?;
+        let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+        match rest.get(stop)? {
+            b'"' => return Some(at + stop + 1),
+            _ => at += stop + 2,
+        }
+    }
+}
+
+/// From the first byte of a value to behind its last.
+fn skip_value(bytes: &[u8], start: usize) -> Option<usize> {
+    match bytes.get(start)? {
+        b'"' => skip_string(bytes, start + 1),
+        b'{' | b'[' => {
+            let mut depth = 0_usize;
+            let mut at = start;
+            loop {
+                let rest = bytes.get(at..)?;
+                let stop = rest
+                    .iter()
+                    .position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))?;
+                at += stop + 1;
+                match rest.get(stop)? {
+                    b'"' => at = skip_string(bytes, at)?,
+                    b'{' | b'[' => depth += 1,
+                    _ => {
+                        depth -= 1;
+                        if depth == 0 {
+                            return Some(at);
+                        }
+                    }
+                }
+            }
+        }
+        _ => {
+            let rest = bytes.get(start..)?;
+            let length = rest
+                .iter()
+                .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
+                .unwrap_or(rest.len());
+            (length > 0).then_some(start + length)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_a_batch_whatever_is_in_it() {
+        let body = br#" {"ok" : true, "x":{"result":[1]}, "result": [ {"a":"]},{\"\\"}, {"b":[[{}]]},3 ,"s" ] }"#;
+        assert_eq!(
+            updates(body).unwrap(),
+            [
+                br#"{"a":"]},{\"\\"}"#.as_slice(),
+                br#"{"b":[[{}]]}"#,
+                b"3",
+                br#""s""#
+            ]
+        );
+        assert_eq!(updates(br#"{"result":[],"ok":true}"#).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn refuses_what_is_no_batch() {
+        for body in [
+            "", "{", "[]", "null", r#"{"ok":true}"#, r#"{"ok":false,"result":[]}"#,
+            r#"{"ok":true,"result":{}}"#, r#"{"ok":true,"result":[}"#,
+            r#"{"ok":true,"result":[1 2]}"#, r#"{"ok":true,"result":["]}"#, r#"{"ok":true,"result":[,]}"#,
+        ] {
+            assert!(updates(body.as_bytes()).is_none(), "{body}");
+        }
+    }
+
+    #[test]
+    fn finds_the_head_of_a_broken_update() {
+        assert_eq!(
+            update_head(br#"{"poll":{"x":tru},"update_id":9007199254740993}"#),
+            (Some(9_007_199_254_740_993), Some("poll"))
+        );
+        assert_eq!(update_id(br#"{"update_id":12,"x":1}"#), Some(12));
+        assert_eq!(update_id(br#"{ "x" : 1 , "update_id" : -12}"#), Some(-12));
+        assert_eq!(update_id(br#"{"update_id":1.5,"x":1}"#), None);
+        assert_eq!(update_head(b"[]"), (None, None));
+        assert_eq!(update_head(br#"{"update_id":"7"}"#), (None, None));
+    }
+}
