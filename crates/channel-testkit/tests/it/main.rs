@@ -3,4 +3,5 @@
 
 mod clock;
 mod http;
+mod memory;
 mod sockets;

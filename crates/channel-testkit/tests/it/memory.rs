@@ -1,0 +1,227 @@
+//! The in-memory channel as a subject of the suite.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use channel_core::{Clock, Message, MessageRef, Secret, Target, UploadSource, async_trait};
+use channel_testkit::conformance::{
+    Ability, Challenge, FakePlatform, Happened, Happening, Place, Setup, Shown, Signing, Subject,
+    check_names, run,
+};
+use channel_testkit::{Failure, MemoryChannel, MemoryMessage, MemoryUser, VirtualClock, canary};
+use http::header::HeaderName;
+
+/// Makes in-memory channels, with or without a webhook.
+pub(crate) struct Memory {
+    pub(crate) clock: VirtualClock,
+    pub(crate) webhook: bool,
+}
+
+impl Memory {
+    pub(crate) fn new(webhook: bool) -> Self {
+        Self {
+            clock: VirtualClock::new(),
+            webhook,
+        }
+    }
+}
+
+#[async_trait]
+impl Subject for Memory {
+    async fn start(&self) -> Setup {
+        let secret = canary();
+        let mut builder = MemoryChannel::builder()
+            .clock(Arc::new(self.clock.clone()))
+            .secret(Secret::new(secret.as_str()));
+        if self.webhook {
+            builder = builder.webhook();
+        }
+        let channel = builder.build();
+        let platform = MemoryPlatform {
+            channel: channel.clone(),
+            webhook: self.webhook,
+            secret,
+        };
+        Setup::new(Arc::new(channel), platform)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
+    }
+}
+
+pub(crate) struct MemoryPlatform {
+    channel: MemoryChannel,
+    webhook: bool,
+    secret: String,
+}
+
+impl MemoryPlatform {
+    fn user(&self, place: Place) -> MemoryUser {
+        match place {
+            Place::Thread => self.channel.user("ada").in_group("team").in_thread("7"),
+            _ => self.channel.user("ada"),
+        }
+    }
+
+    fn happened(&self) -> Happened {
+        match self.channel.take_requests().pop() {
+            Some(request) => Happened::requested(request),
+            None => Happened::queued(),
+        }
+    }
+}
+
+#[async_trait]
+impl FakePlatform for MemoryPlatform {
+    fn claims(&self) -> Vec<Ability> {
+        let mut claims = Ability::ALL.to_vec();
+        let not = if self.webhook {
+            Ability::Events
+        } else {
+            Ability::Webhook
+        };
+        claims.retain(|ability| *ability != not && *ability != Ability::SocketServer);
+        claims
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![self.secret.clone()]
+    }
+
+    fn place(&self, place: Place) -> Option<Target> {
+        Some(match place {
+            Place::Thread => Target::chat("team").thread("7"),
+            _ => Target::chat("ada"),
+        })
+    }
+
+    async fn shown(&self) -> Vec<Shown> {
+        let shown = |sent: channel_testkit::SentMessage| {
+            let mut shown = Shown::new(sent.at, sent.thread, sent.text);
+            for file in sent.files {
+                if let UploadSource::Bytes(bytes) = file.source {
+                    shown = shown.file(file.name, bytes);
+                }
+            }
+            shown
+        };
+        self.channel.sent().into_iter().map(shown).collect()
+    }
+
+    async fn happen(&self, what: Happening<'_>) -> Option<Happened> {
+        let user = self.user(Place::Direct);
+        let mut message = None;
+        match what {
+            Happening::Text { place, text } => message = Some(self.user(place).says(text)),
+            Happening::File { name, bytes } => {
+                message = Some(user.sends_file(name, bytes.to_vec(), ""));
+            }
+            Happening::Press { message, value } => user.presses(message, value),
+            Happening::OwnText { text } => drop(self.channel.user("bot").says(text)),
+            Happening::Unknown => self
+                .channel
+                .deliver_raw(r#"{"id":"event-x","kind":"poll_closed","answer":42}"#),
+            Happening::Malformed => self.channel.deliver_raw(&b"{\"id\":\xff"[..]),
+            _ => return None,
+        }
+        let queued = if self.webhook {
+            self.happened()
+        } else {
+            Happened::queued()
+        };
+        Some(match message {
+            Some(at) => queued.message(at.id).sender("ada"),
+            None => queued,
+        })
+    }
+
+    async fn fail(&self, calls: usize, failure: Option<Failure>) -> bool {
+        match failure {
+            Some(failure) => self.channel.fail_after(calls, failure),
+            None => self.channel.mend(),
+        }
+        true
+    }
+
+    async fn disconnect(&self) -> bool {
+        self.channel.disconnect();
+        true
+    }
+
+    fn calls(&self) -> Option<u64> {
+        Some(self.channel.calls())
+    }
+
+    fn signing(&self) -> Option<Signing> {
+        let signing = Signing::header(HeaderName::from_static("memory-signature"))
+            .and_header(HeaderName::from_static("memory-timestamp"))
+            .over_body()
+            .valid_for(std::time::Duration::from_secs(300));
+        self.webhook.then_some(signing)
+    }
+
+    fn challenge(&self) -> Option<Challenge> {
+        let request = http::Request::get("/memory/webhook?challenge=abc");
+        let challenge = Challenge::new(request.body(Bytes::new()).ok()?, "abc");
+        self.webhook.then_some(challenge)
+    }
+
+    fn native(&self, came: &Message, stored: &Message) -> Option<Result<(), String>> {
+        Some(
+            match (
+                came.native::<MemoryMessage>(),
+                stored.native::<MemoryMessage>(),
+            ) {
+                (Ok(came), Ok(stored)) if came == stored => Ok(()),
+                (Ok(_), Ok(_)) => Err("they differ".to_owned()),
+                _ => Err("it cannot be decoded".to_owned()),
+            },
+        )
+    }
+
+    async fn reactions(&self, to: &MessageRef) -> Option<Vec<String>> {
+        Some(self.channel.reactions(to))
+    }
+
+    async fn typing(&self) -> Option<usize> {
+        Some(self.channel.typing().len())
+    }
+
+    async fn answered(&self) -> Option<usize> {
+        Some(self.channel.answered().len())
+    }
+
+    async fn commands(&self) -> Option<Vec<String>> {
+        let commands = self.channel.commands().into_iter();
+        Some(commands.map(|command| command.name).collect())
+    }
+
+    fn shows_files(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn the_in_memory_channel_passes_every_check_that_applies() {
+    for webhook in [false, true] {
+        let subject = Memory::new(webhook);
+        let report = subject.clock.block_on(run(&subject));
+        report.assert_conforms();
+        assert!(report.passed().len() >= 60, "{report}");
+    }
+}
+
+#[test]
+fn between_its_two_ways_to_receive_no_check_is_left_out() {
+    let passed: Vec<_> = [false, true]
+        .into_iter()
+        .flat_map(|webhook| {
+            let subject = Memory::new(webhook);
+            subject.clock.block_on(run(&subject)).passed()
+        })
+        .collect();
+    for name in check_names() {
+        assert!(passed.contains(&name), "{name} is never passed");
+    }
+}
