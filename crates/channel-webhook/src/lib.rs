@@ -1,1 +1,9 @@
-//! Hosts the webhooks and websocket endpoints of any channel on axum
+#![doc = include_str!("../README.md")]
+
+mod head;
+mod host;
+mod server;
+mod upgrade;
+
+pub use host::Host;
+pub use server::{Server, ServerConfig};

@@ -1,0 +1,237 @@
+//! From HTTP requests to channels and their intake.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodFilter, on};
+use bytes::Bytes;
+use channel_core::{Accepted, Answer, Channel, Clock, Held, Intake, Refused, timeout};
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
+
+use crate::upgrade;
+
+/// How long a request body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Puts the webhooks and websocket endpoints of channels on an axum router.
+///
+/// The raw body goes to the channel untouched. The platform is answered only after the
+/// [`Intake`] has taken the events; when it has no room the answer is 503, so that the
+/// platform comes again.
+#[derive(Clone)]
+#[must_use]
+pub struct Host {
+    clock: Arc<dyn Clock>,
+    mounts: Vec<Mount>,
+}
+
+#[derive(Clone)]
+pub(crate) struct Mount {
+    channel: Arc<dyn Channel>,
+    intake: Arc<dyn Intake>,
+    clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let channels = self.mounts.iter().map(|mount| &mount.channel.info().id);
+        f.debug_struct("Host")
+            .field("channels", &channels.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    /// A host without channels.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            mounts: Vec::new(),
+        }
+    }
+
+    /// Adds a channel; its events go to `intake`.
+    ///
+    /// A channel that receives neither by webhook nor by websocket adds no path.
+    pub fn mount(mut self, channel: Arc<dyn Channel>, intake: Arc<dyn Intake>) -> Self {
+        self.mounts.push(Mount {
+            channel,
+            intake,
+            clock: Arc::clone(&self.clock),
+        });
+        self
+    }
+
+    /// The router, to be served by [`Server`](crate::Server) or nested into an
+    /// application's own.
+    ///
+    /// Where it is served by something else, that has to bound the time for request heads
+    /// itself: `axum::serve` does not.
+    ///
+    /// # Panics
+    ///
+    /// If two channels serve the same path with the same method, as axum does.
+    pub fn router(&self) -> Router {
+        let mut router = Router::new();
+        for mount in &self.mounts {
+            if let Some(webhook) = mount.channel.as_webhook() {
+                for route in webhook.routes() {
+                    let Ok(filter) = MethodFilter::try_from(route.method.clone()) else {
+                        continue;
+                    };
+                    let (mount, max_body) = (mount.clone(), route.max_body);
+                    let handler = move |request: Request| {
+                        let mount = mount.clone();
+                        async move { mount.webhook(request, max_body).await }.boxed()
+                    };
+                    router = router.route(&route.path, on(filter, handler));
+                }
+            }
+            if let Some(server) = mount.channel.as_socket_server() {
+                for path in server.paths() {
+                    let mount = mount.clone();
+                    let handler = move |request: Request| {
+                        let mount = mount.clone();
+                        async move { mount.upgrade(request) }.boxed()
+                    };
+                    router = router.route(path, on(MethodFilter::GET, handler));
+                }
+            }
+        }
+        router
+    }
+}
+
+/// An answer without a body; says nothing about why.
+fn bare(status: StatusCode) -> Response {
+    status.into_response()
+}
+
+/// Ends the connection after the answer: what follows on it cannot be trusted.
+fn and_close(mut response: Response) -> Response {
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+impl Mount {
+    async fn webhook(&self, request: Request, max_body: usize) -> Response {
+        let coded = request.headers().contains_key(header::TRANSFER_ENCODING)
+            || request.headers().contains_key(header::UPGRADE);
+        let response = self.receive(request, max_body).await;
+        if coded { and_close(response) } else { response }
+    }
+
+    async fn receive(&self, request: Request, max_body: usize) -> Response {
+        let id = &self.channel.info().id;
+        let Some(webhook) = self.channel.as_webhook() else {
+            return bare(StatusCode::NOT_FOUND);
+        };
+        let (parts, body) = request.into_parts();
+        let encoded = parts
+            .headers
+            .get_all(header::CONTENT_ENCODING)
+            .iter()
+            .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+        if encoded {
+            return and_close(bare(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        }
+        let body = match self.body(body, max_body).await {
+            Ok(body) => body,
+            Err(status) => return and_close(bare(status)),
+        };
+        let began = self.clock.elapsed();
+        let request = http::Request::from_parts(parts, body);
+        let Accepted { events, answer, .. } = match webhook.receive(&request, self.clock.now()) {
+            Ok(accepted) => accepted,
+            Err(rejection) => {
+                tracing::debug!(channel = %id, reason = rejection.reason(), "webhook refused");
+                return rejection.response().map(Body::from);
+            }
+        };
+        if !events.is_empty()
+            && let Err(refused) = self.intake.take(events).await
+        {
+            if let Refused::Failed(error) = &refused {
+                tracing::warn!(channel = %id, %error, "events not taken");
+            }
+            return Response::builder()
+                .status(StatusCode::SERVICE_UNAVAILABLE)
+                .header(header::RETRY_AFTER, "1")
+                .body(Body::empty())
+                .unwrap_or_else(|_| bare(StatusCode::SERVICE_UNAVAILABLE));
+        }
+        match answer {
+            Answer::Now(response) => response.map(Body::from),
+            Answer::Held(held) => self.hold(held, began).await,
+            _ => bare(StatusCode::OK),
+        }
+    }
+
+    /// Keeps the platform waiting for the reply, for as long as it waits.
+    async fn hold(&self, held: Held, began: Duration) -> Response {
+        let Held {
+            reply,
+            deadline,
+            otherwise,
+            ..
+        } = held;
+        let left = deadline.saturating_sub(self.clock.elapsed().saturating_sub(began));
+        match timeout(self.clock.as_ref(), left, reply).await {
+            Ok(Some(response)) => response.map(Body::from),
+            Ok(None) | Err(_) => otherwise.map(Body::from),
+        }
+    }
+
+    async fn body(&self, body: Body, max: usize) -> Result<Bytes, StatusCode> {
+        // A length that is too large is not waited for.
+        if body.size_hint().lower() > max as u64 {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let whole = Limited::new(body, max).collect();
+        match timeout(self.clock.as_ref(), BODY_WITHIN, whole).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
+            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
+            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
+        }
+    }
+
+    fn upgrade(&self, mut request: Request) -> Response {
+        let Some(server) = self.channel.as_socket_server() else {
+            return bare(StatusCode::NOT_FOUND);
+        };
+        let Some(handshake) = upgrade::Handshake::read(&request) else {
+            return Response::builder()
+                .status(StatusCode::UPGRADE_REQUIRED)
+                .header(header::UPGRADE, "websocket")
+                .header(header::CONNECTION, "Upgrade, close")
+                .header(header::SEC_WEBSOCKET_VERSION, "13")
+                .body(Body::empty())
+                .unwrap_or_else(|_| bare(StatusCode::UPGRADE_REQUIRED));
+        };
+        let peer = request
+            .extensions()
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|peer| peer.0.ip());
+        let pending = upgrade::pending(&mut request);
+        let mut head = http::Request::new(());
+        *head.method_mut() = Method::GET;
+        *head.uri_mut() = request.uri().clone();
+        *head.headers_mut() = std::mem::take(request.headers_mut());
+        match server.accept(&head, peer) {
+            Ok(granted) => handshake.grant(granted, pending),
+            Err(response) => and_close(response.map(Body::from)),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+use channel_core::Refused;
+
+use crate::support::{Site, failed, read_all, status_of};
+use tokio::io::AsyncWriteExt as _;
+
+const SECRET: &str = "X-Secret: s\r\n";
+
+#[tokio::test]
+async fn a_good_request_is_taken_and_answered() {
+    let site = Site::open().await;
+    assert_eq!(site.status("POST", "/hook", SECRET, "{}").await, 200);
+    assert_eq!(site.taken(), 1);
+}
+
+#[tokio::test]
+async fn a_rejected_request_gets_its_status_and_no_words() {
+    let site = Site::open().await;
+    let answer = site
+        .talk("POST /hook HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+        .await;
+    assert_eq!(status_of(&answer), 401);
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+    assert_eq!(site.taken(), 0);
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_are_refused() {
+    let site = Site::open().await;
+    assert_eq!(site.status("POST", "/nowhere", SECRET, "").await, 404);
+    assert_eq!(site.status("GET", "/hook", SECRET, "").await, 405);
+    assert_eq!(site.status("POST", "/info", SECRET, "").await, 405);
+    assert_eq!(site.taken(), 0);
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
+    let site = Site::open().await;
+    let fits = "x".repeat(1000);
+    let too_long = "x".repeat(1001);
+    assert_eq!(site.status("POST", "/hook", SECRET, &fits).await, 200);
+    assert_eq!(site.status("POST", "/hook", SECRET, &too_long).await, 413);
+    let chunked = format!(
+        "POST /hook HTTP/1.1\r\n{SECRET}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{too_long}\r\n0\r\n\r\n"
+    );
+    assert_eq!(status_of(&site.talk(chunked).await), 413);
+    assert_eq!(site.taken(), 1);
+}
+
+#[tokio::test]
+async fn a_length_that_lies_is_not_waited_for_beyond_the_limit() {
+    let site = Site::open().await;
+    let request = format!("POST /hook HTTP/1.1\r\n{SECRET}Content-Length: 10000000000\r\n\r\nx");
+    assert_eq!(status_of(&site.talk(request).await), 413);
+}
+
+#[tokio::test]
+async fn an_encoded_body_is_refused() {
+    let site = Site::open().await;
+    for encoding in ["gzip", "br", "identity, gzip", ""] {
+        let headers = format!("{SECRET}Content-Encoding: {encoding}\r\n");
+        assert_eq!(
+            site.status("POST", "/hook", &headers, "{}").await,
+            415,
+            "{encoding}"
+        );
+    }
+    let headers = format!("{SECRET}Content-Encoding: identity\r\n");
+    assert_eq!(site.status("POST", "/hook", &headers, "{}").await, 200);
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_taken_make_the_platform_come_again() {
+    let site = Site::open().await;
+    for refused in [Refused::Full, Refused::Stopping, failed()] {
+        *site.intake.refuse.lock().unwrap() = Some(refused);
+        let answer = site
+            .talk(format!(
+                "POST /hook HTTP/1.1\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
+            ))
+            .await;
+        assert_eq!(status_of(&answer), 503);
+        assert!(answer.to_lowercase().contains("retry-after: 1"), "{answer}");
+        assert!(!answer.contains("disk full"), "{answer}");
+    }
+    assert_eq!(site.taken(), 0);
+}
+
+#[tokio::test]
+async fn a_held_answer_is_the_reply_when_it_comes_in_time() {
+    let site = Site::open().await;
+    let asking = site.status("POST", "/held", SECRET, "{}");
+    let replying = async {
+        loop {
+            if let Some(reply) = site.stub.held.lock().unwrap().take() {
+                reply.send("the reply").unwrap();
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (status, ()) = tokio::join!(asking, replying);
+    assert_eq!(status, 200);
+}
+
+#[tokio::test]
+async fn a_held_answer_is_given_up_at_its_deadline() {
+    let site = Site::open().await;
+    let request = format!(
+        "POST /held HTTP/1.1\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
+    );
+    let asking = site.talk(request);
+    let ringing = async {
+        while site.stub.held.lock().unwrap().is_none() || site.taken() == 0 {
+            tokio::task::yield_now().await;
+        }
+        // Rings until the timer of the held answer is among those rung.
+        loop {
+            site.clock.ring();
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = asking => answer,
+        () = ringing => unreachable!(),
+    };
+    assert!(answer.ends_with("otherwise"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_given_up() {
+    let site = Site::open().await;
+    let mut stream = site.connect().await;
+    stream
+        .write_all(
+            format!("POST /hook HTTP/1.1\r\n{SECRET}Content-Length: 100\r\n\r\nhalf").as_bytes(),
+        )
+        .await
+        .unwrap();
+    let reading = read_all(&mut stream);
+    let ringing = async {
+        loop {
+            site.clock.ring();
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = reading => answer,
+        () = ringing => unreachable!(),
+    };
+    assert_eq!(status_of(&answer), 408);
+}
