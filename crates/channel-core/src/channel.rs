@@ -393,3 +393,51 @@ pub trait Commands: Send + Sync {
     /// `Invalid` if a name or description breaks the platform's rules.
     async fn publish_commands(&self, commands: &[CommandInfo]) -> Result<()>;
 }
+
+/// A shared channel is a channel.
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<C: Channel + ?Sized> Channel for std::sync::Arc<C> {
+    fn info(&self) -> &ChannelInfo {
+        (**self).info()
+    }
+    async fn send(&self, message: &OutboundMessage) -> Result<Receipt> {
+        (**self).send(message).await
+    }
+    async fn probe(&self) -> Result<Identity> {
+        (**self).probe().await
+    }
+    fn as_webhook(&self) -> Option<&dyn Webhook> {
+        (**self).as_webhook()
+    }
+    fn as_events(&self) -> Option<&dyn Events> {
+        (**self).as_events()
+    }
+    fn as_socket_server(&self) -> Option<&dyn SocketServer> {
+        (**self).as_socket_server()
+    }
+    fn as_edit(&self) -> Option<&dyn Edit> {
+        (**self).as_edit()
+    }
+    fn as_delete(&self) -> Option<&dyn Delete> {
+        (**self).as_delete()
+    }
+    fn as_react(&self) -> Option<&dyn React> {
+        (**self).as_react()
+    }
+    fn as_typing(&self) -> Option<&dyn Typing> {
+        (**self).as_typing()
+    }
+    fn as_media(&self) -> Option<&dyn Media> {
+        (**self).as_media()
+    }
+    fn as_stream(&self) -> Option<&dyn Stream> {
+        (**self).as_stream()
+    }
+    fn as_actions(&self) -> Option<&dyn Actions> {
+        (**self).as_actions()
+    }
+    fn as_commands(&self) -> Option<&dyn Commands> {
+        (**self).as_commands()
+    }
+}

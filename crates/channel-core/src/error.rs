@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::id::{ChatId, Platform};
+use crate::outbound::Receipt;
 
 /// A result whose error is the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -93,6 +94,7 @@ struct Inner {
     retry_after: Option<Duration>,
     code: Option<String>,
     moved_to: Option<ChatId>,
+    delivered: Option<Receipt>,
     source: Option<Source>,
 }
 
@@ -108,6 +110,7 @@ impl Error {
             retry_after: None,
             code: None,
             moved_to: None,
+            delivered: None,
             source: None,
         }))
     }
@@ -144,6 +147,13 @@ impl Error {
     #[must_use]
     pub fn with_moved_to(mut self, chat: ChatId) -> Self {
         self.0.moved_to = Some(chat);
+        self
+    }
+
+    /// Says which parts of the message had been created before the failure.
+    #[must_use]
+    pub fn with_delivered(mut self, receipt: Receipt) -> Self {
+        self.0.delivered = (!receipt.messages.is_empty()).then_some(receipt);
         self
     }
 
@@ -195,6 +205,13 @@ impl Error {
     pub fn moved_to(&self) -> Option<&ChatId> {
         self.0.moved_to.as_ref()
     }
+
+    /// The parts of the message that had been created before the failure: whoever sends
+    /// the whole message again doubles them.
+    #[must_use]
+    pub fn delivered(&self) -> Option<&Receipt> {
+        self.0.delivered.as_ref()
+    }
 }
 
 impl fmt::Display for Error {
@@ -222,6 +239,9 @@ impl fmt::Debug for Error {
         }
         if let Some(chat) = &self.0.moved_to {
             out.field("moved_to", chat);
+        }
+        if let Some(receipt) = &self.0.delivered {
+            out.field("delivered", &receipt.messages.len());
         }
         if let Some(source) = &self.0.source {
             out.field("source", source);
