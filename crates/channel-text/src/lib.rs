@@ -1,1 +1,22 @@
-//! Markdown to rich content, rich content to each platform's dialect, and splitting in the platform's own unit
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod cut;
+mod flatten;
+mod measure;
+mod normalize;
+mod offsets;
+mod parse;
+mod span;
+mod split;
+mod table;
+mod tree;
+mod visit;
+mod walk;
+
+pub use flatten::{flatten, to_plain};
+pub use offsets::{byte_ranges, utf16_ranges};
+pub use parse::{content_of, parse_markdown, spanned_of};
+pub use span::{Mark, Span, Spanned};
+pub use split::split_text;
+pub use visit::{Tag, Visitor, visit};

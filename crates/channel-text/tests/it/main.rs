@@ -1,0 +1,4 @@
+//! Reading, laying out and splitting text.
+
+mod layout;
+mod splitting;
