@@ -4,6 +4,26 @@ use serde_json::{Value, json};
 
 use super::{Formatted, Output, Scanner, link};
 
+const TAGS: [&str; 17] = [
+    "b",
+    "strong",
+    "i",
+    "em",
+    "u",
+    "ins",
+    "s",
+    "strike",
+    "del",
+    "tg-spoiler",
+    "span",
+    "a",
+    "pre",
+    "code",
+    "blockquote",
+    "tg-emoji",
+    "tg-time",
+];
+
 struct Open {
     tag: String,
     offset: usize,
@@ -53,6 +73,14 @@ fn start(input: &mut Scanner<'_>, begin: usize, offset: usize) -> Result<Open, S
     let tag = input
         .take_while(|c| c.is_ascii_alphanumeric() || c == '-')
         .to_ascii_lowercase();
+    if input.peek().is_none() {
+        return Err(unclosed());
+    }
+    if !TAGS.contains(&tag.as_str()) {
+        return Err(format!(
+            "Unsupported start tag \"{tag}\" at byte offset {begin}"
+        ));
+    }
     let mut attributes: Vec<(String, String)> = Vec::new();
     loop {
         input.take_while(char::is_whitespace);
@@ -118,15 +146,11 @@ fn start(input: &mut Scanner<'_>, begin: usize, offset: usize) -> Result<Open, S
                 ));
             }
         },
-        "tg-time" => match attribute("unix").and_then(|unix| unix.parse::<i64>().ok()) {
+        // `tg-time`, the last of the tags.
+        _ => match attribute("unix").and_then(|unix| unix.parse::<i64>().ok()) {
             Some(unix) => ("date_time", json!({ "unix_time": unix })),
             None => return Err(format!("Time is not specified at byte offset {begin}")),
         },
-        _ => {
-            return Err(format!(
-                "Unsupported start tag \"{tag}\" at byte offset {begin}"
-            ));
-        }
     };
     Ok(Open {
         tag,

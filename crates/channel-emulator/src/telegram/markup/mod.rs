@@ -6,6 +6,8 @@ mod detect;
 mod html;
 mod legacy;
 mod markdown;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value, json};
 

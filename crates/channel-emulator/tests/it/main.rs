@@ -1,0 +1,17 @@
+//! The emulated platforms from outside: raw HTTP against the rules of the vendor's documentation.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may stop them"
+)]
+
+mod api;
+mod telegram_control;
+mod telegram_editing;
+mod telegram_faults;
+mod telegram_files;
+mod telegram_hostile;
+mod telegram_people;
+mod telegram_polling;
+mod telegram_sending;
+mod telegram_webhook;
