@@ -24,6 +24,18 @@ macro_rules! methods {
         impl Method {
             const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// Whether every server knows it, so that "not found" means the token.
+            pub(crate) const fn is_basic(self) -> bool {
+                matches!(
+                    self,
+                    Self::GetMe
+                        | Self::GetUpdates
+                        | Self::SetWebhook
+                        | Self::DeleteWebhook
+                        | Self::SendMessage
+                )
+            }
+
             const fn wire_name(self) -> &'static str {
                 match self { $(Self::$name => $wire,)* }
             }

@@ -204,6 +204,15 @@ impl Failure {
     pub(crate) fn into_error(self, method: Method) -> Error {
         let repeatable = method.is_repeatable();
         match self {
+            // The token has worked for other methods before one that may be too new for a
+            // self-hosted server.
+            Self::Refused(refusal) if refusal.code == 404 && !method.is_basic() => {
+                Error::new(
+                    ErrorKind::Unsupported,
+                    "the bot api server does not know the method",
+                )
+                .with_code("404")
+            }
             Self::Refused(refusal) => refusal.error(),
             Self::Http(error) => error.into_error(repeatable),
             Self::Unreadable { status } => unreadable(status, repeatable),

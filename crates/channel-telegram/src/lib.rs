@@ -2,6 +2,7 @@
 
 mod address;
 mod call;
+mod change;
 mod channel;
 mod client;
 mod config;
@@ -10,22 +11,27 @@ mod error;
 mod events;
 mod inbound;
 mod limits;
+mod links;
+mod media;
 mod memory;
 mod native;
 mod outbound;
 mod pacing;
-mod partial;
 mod read;
 mod render;
 mod shared;
+mod stream;
 mod upload;
+mod verify;
+mod webhook;
 mod wire;
 
 pub use channel::Telegram;
 pub use config::{TelegramBuilder, TelegramConfig};
+pub use links::{deep_link, start_payload};
 pub use native::TelegramMessage;
 pub use pacing::Pacing;
-pub use partial::PartialSend;
+pub use verify::{Login, verify_init_data, verify_login};
 
 use channel_core::Platform;
 

@@ -7,21 +7,21 @@ use channel_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::PLATFORM;
 use crate::address::{Address, ChatKey};
 use crate::call::{Fault, Pace, Room};
 use crate::client::{Method, Payload, json};
 use crate::error::{Reason, invalid};
 use crate::inbound::ReplyContext;
-use crate::partial::PartialSend;
 use crate::render::{self, Entity, Keyboard, Words};
 use crate::shared::Shared;
 use crate::upload::{self, Batch};
 
 /// How long the later parts of a message wait when Telegram wants a pause: giving up in
 /// the middle is worse than being late.
-const MIDWAY_PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const MIDWAY_PATIENCE: Duration = Duration::from_secs(60);
 /// How often a later part is tried again while nothing has left.
-const MIDWAY_RETRIES: u32 = 3;
+pub(crate) const MIDWAY_RETRIES: u32 = 3;
 
 /// A message that Telegram has made, as far as it is read.
 #[derive(Debug, Deserialize)]
@@ -208,7 +208,7 @@ async fn execute(
                         .is_none();
                 let error = (index, error);
                 if !is_bad_file {
-                    return Err(PartialSend::wrap(receipt, error, count));
+                    return Err(broken_off(receipt, error, count));
                 }
                 bad_file.get_or_insert(error);
             }
@@ -217,9 +217,44 @@ async fn execute(
         envelope.quote = None;
     }
     match bad_file {
-        Some(error) => Err(PartialSend::wrap(receipt, error, count)),
+        Some(error) => Err(broken_off(receipt, error, count)),
         None => Ok(receipt),
     }
+}
+
+/// The error of a send of which a part has arrived. Repeating it would repeat that part,
+/// so its kind is never a retryable one.
+pub(crate) fn broken_off(receipt: Receipt, (part, cause): (usize, Error), parts: usize) -> Error {
+    if receipt.messages.is_empty() {
+        return cause;
+    }
+    let kind = if cause.kind().is_retryable() {
+        ErrorKind::Uncertain
+    } else {
+        cause.kind()
+    };
+    let operation = cause
+        .operation()
+        .unwrap_or(Method::SendMessage.operation());
+    let message = format!("part {} of {parts} failed: {}", part + 1, cause.message());
+    let mut error = Error::new(kind, message)
+        .on(PLATFORM, operation)
+        .with_delivered(receipt);
+    if let Some(wait) = cause.retry_after() {
+        error = error.with_retry_after(wait);
+    }
+    if let Some(code) = cause.code() {
+        error = error.with_code(code);
+    }
+    if let Some(chat) = cause.moved_to() {
+        error = error.with_moved_to(chat.clone());
+    }
+    error.with_source(cause)
+}
+
+/// How long to wait before the given retry of a call that has not left.
+pub(crate) fn retry_pause(retry: u32) -> Duration {
+    Duration::from_millis(250) * 2_u32.saturating_pow(retry)
 }
 
 async fn send_part(
@@ -253,7 +288,7 @@ async fn send_part(
                     && retries < MIDWAY_RETRIES =>
             {
                 retries += 1;
-                let wait = Duration::from_millis(250) * 2_u32.pow(retries);
+                let wait = retry_pause(retries);
                 shared.client.transport.clock.sleep(wait).await;
             }
             other => return other,

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use channel_core::{ChannelInfo, Event, EventKind, Identity, Limits, MemberState, Result};
+use channel_core::{ChannelInfo, Event, EventKind, Identity, Limits, MemberState, Result, Route};
 use serde::Deserialize;
 
 use crate::PLATFORM;
@@ -12,12 +12,14 @@ use crate::cursor::Cursor;
 use crate::error::Failure;
 use crate::memory::Memory;
 use crate::pacing::{Pacer, Pacing};
+use crate::webhook::MAX_BODY;
 
 /// Everything behind a [`Telegram`](crate::Telegram).
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) info: ChannelInfo,
     pub(crate) config: TelegramConfig,
+    pub(crate) routes: [Route; 1],
     pub(crate) client: Client,
     pub(crate) pacer: Pacer,
     pub(crate) memory: Memory,
@@ -65,6 +67,7 @@ impl Shared {
     ) -> Self {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits),
+            routes: [Route::post(config.webhook_path.as_str(), MAX_BODY)],
             config,
             client,
             pacer: Pacer::new(pacing),
