@@ -45,7 +45,10 @@ pub trait Policy: fmt::Debug + Send + Sync {
 ///
 /// Only for bots whose handler does nothing that a stranger may not do.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "written as a value, and never to hold one"
+)]
 pub struct AllowEveryone;
 
 #[async_trait]

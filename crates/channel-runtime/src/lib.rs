@@ -1,1 +1,18 @@
-//! Runs channels: dispatch in order per conversation, supervision, drain
+#![doc = include_str!("../README.md")]
+
+mod bot;
+mod driver;
+mod handler;
+mod inbox;
+mod incoming;
+mod lanes;
+mod retry;
+mod running;
+mod status;
+
+pub use bot::{Bot, GroupMode};
+pub use handler::{BoxError, HandlerResult};
+pub use incoming::{Incoming, StreamingReply};
+pub use retry::Retry;
+pub use running::Running;
+pub use status::{ChannelState, ChannelStatus, Counters};

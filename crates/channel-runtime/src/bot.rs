@@ -1,0 +1,302 @@
+//! The front door.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use channel_core::{Action, AuthorizedEvent, Channel, Error, Message, Policy, Result, Transport};
+use futures_util::FutureExt as _;
+use tokio::sync::watch;
+
+use crate::driver::{Core, Entry, StatusHook};
+use crate::handler::{HandlerResult, Handlers, boxed};
+use crate::inbox::Seen;
+use crate::incoming::Incoming;
+use crate::lanes::Lanes;
+use crate::retry::Retry;
+use crate::running::Running;
+use crate::status::{Board, ChannelStatus};
+
+/// What a bot does with talk in shared chats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GroupMode {
+    /// Listens when it is mentioned, replied to or commanded.
+    #[default]
+    WhenAddressed,
+    /// Listens to everything that the platform delivers.
+    Always,
+    /// Listens in direct chats only.
+    Never,
+}
+
+/// Runs handlers behind any number of channels.
+///
+/// One conversation is handled in order, all conversations at once. A handler that
+/// panics, fails or takes long delays nobody but its own conversation.
+///
+/// An event is acknowledged to the platform when it has been handled, or after
+/// [`ack_within`](Self::ack_within): with nothing but memory to keep it, that is when it
+/// is safe. After a crash the platform delivers again what was not acknowledged, so a
+/// handler may see an event twice.
+///
+/// # Examples
+///
+/// ```no_run
+/// use channel_core::prelude::*;
+/// use channel_runtime::Bot;
+///
+/// # async fn run(channel: std::sync::Arc<dyn Channel>) -> Result<()> {
+/// Bot::new(AllowEveryone)
+///     .channel(channel)
+///     .on_message(|message| async move {
+///         message.reply(format!("echo: {}", message.text)).await?;
+///         Ok(())
+///     })
+///     .run()
+///     .await
+/// # }
+/// ```
+#[must_use = "a bot does nothing until it runs"]
+pub struct Bot {
+    policy: Arc<dyn Policy>,
+    channels: Vec<Arc<dyn Channel>>,
+    handlers: Handlers,
+    groups: GroupMode,
+    typing: bool,
+    capacity: usize,
+    ack_within: Duration,
+    drain_within: Duration,
+    retries: u32,
+    transport: Option<Transport>,
+    hook: Option<StatusHook>,
+    #[cfg(feature = "webhook")]
+    listen: Option<std::net::SocketAddr>,
+}
+
+impl Bot {
+    /// A bot whose handlers are given what this policy lets pass.
+    pub fn new(policy: impl Policy + 'static) -> Self {
+        Self {
+            policy: Arc::new(policy),
+            channels: Vec::new(),
+            handlers: Handlers::default(),
+            groups: GroupMode::default(),
+            typing: false,
+            capacity: 1000,
+            ack_within: Duration::from_millis(500),
+            drain_within: Duration::from_secs(5),
+            retries: 3,
+            transport: None,
+            hook: None,
+            #[cfg(feature = "webhook")]
+            listen: None,
+        }
+    }
+
+    /// Adds a channel.
+    pub fn channel(mut self, channel: impl Channel) -> Self {
+        self.channels.push(Arc::new(channel));
+        self
+    }
+
+    /// Handles new messages.
+    pub fn on_message<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Incoming<Message>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult> + Send + 'static,
+    {
+        self.handlers.message = Some(boxed(handler));
+        self
+    }
+
+    /// Handles edited messages; without a handler they are ignored.
+    pub fn on_edited<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Incoming<Message>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult> + Send + 'static,
+    {
+        self.handlers.edited = Some(boxed(handler));
+        self
+    }
+
+    /// Handles presses of buttons.
+    pub fn on_action<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Incoming<Action>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult> + Send + 'static,
+    {
+        self.handlers.action = Some(boxed(handler));
+        self
+    }
+
+    /// Handles everything else: reactions, deletions, membership, moved chats, events of
+    /// unknown kinds.
+    pub fn on_other<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(Arc<dyn Channel>, AuthorizedEvent) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = HandlerResult> + Send + 'static,
+    {
+        self.handlers.other = Some(Arc::new(move |channel, event| {
+            handler(channel, event).boxed()
+        }));
+        self
+    }
+
+    /// Is told of every change of a channel's state.
+    pub fn on_status(mut self, hook: impl Fn(&ChannelStatus) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
+        self
+    }
+
+    /// Says what to do with talk in shared chats; by default only what is meant for the
+    /// bot is handled.
+    pub const fn groups(mut self, mode: GroupMode) -> Self {
+        self.groups = mode;
+        self
+    }
+
+    /// Shows that an answer is being written while a handler runs.
+    pub const fn typing(mut self, typing: bool) -> Self {
+        self.typing = typing;
+        self
+    }
+
+    /// Sets how many events may be queued or in handlers at once; 1000 by default.
+    ///
+    /// When there is no more room, connections are read no further and webhooks are
+    /// answered with 503, so that the platform comes again.
+    pub const fn capacity(mut self, events: usize) -> Self {
+        self.capacity = events;
+        self
+    }
+
+    /// Sets how long the acknowledgement of an event waits for its handler; 500 ms by
+    /// default.
+    pub const fn ack_within(mut self, wait: Duration) -> Self {
+        self.ack_within = wait;
+        self
+    }
+
+    /// Sets how long handlers may go on after the bot was told to stop; 5 s by default.
+    pub const fn drain_within(mut self, wait: Duration) -> Self {
+        self.drain_within = wait;
+        self
+    }
+
+    /// Sets how often a send is tried again where that is safe; 3 times by default. See
+    /// [`Retry`].
+    pub const fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Replaces clock and randomness, for tests.
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Serves the webhooks and websockets of the channels on this address.
+    #[cfg(feature = "webhook")]
+    pub const fn listen(mut self, address: std::net::SocketAddr) -> Self {
+        self.listen = Some(address);
+        self
+    }
+
+    /// Starts the bot in the background of the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `Config` if there is no channel, two channels have the same id, a channel can only
+    /// receive over HTTP and nothing listens, or the address cannot be bound.
+    pub async fn start(self) -> Result<Running> {
+        let transport = self.transport.unwrap_or_else(channel_http::transport);
+        if self.channels.is_empty() {
+            return Err(Error::config("the bot has no channel"));
+        }
+        let mut ids = HashSet::new();
+        for channel in &self.channels {
+            let id = &channel.info().id;
+            if !ids.insert(id.clone()) {
+                return Err(Error::config(format!(
+                    "two channels are called {id}; give one another id"
+                )));
+            }
+        }
+        let now = transport.clock.now();
+        let entries: Vec<Arc<Entry>> = self
+            .channels
+            .into_iter()
+            .map(|channel| {
+                let info = channel.info();
+                let board = Board::new(info.id.clone(), info.platform.clone(), now);
+                let retry = Retry::new(
+                    channel,
+                    Arc::clone(&transport.clock),
+                    Arc::clone(&transport.random),
+                )
+                .retries(self.retries);
+                Arc::new(Entry {
+                    channel: Arc::new(retry),
+                    board,
+                })
+            })
+            .collect();
+        let core = Arc::new(Core {
+            policy: self.policy,
+            handlers: self.handlers,
+            groups: self.groups,
+            typing: self.typing,
+            ack_within: self.ack_within,
+            clock: transport.clock,
+            random: transport.random,
+            lanes: Lanes::new(self.capacity),
+            seen: Seen::new(10_000, Duration::from_secs(600)),
+            hook: self.hook,
+            stop: watch::Sender::new(false),
+        });
+        #[cfg(feature = "webhook")]
+        let listen = self.listen;
+        #[cfg(not(feature = "webhook"))]
+        let listen = None;
+        Running::start(core, entries, self.drain_within, listen).await
+    }
+
+    /// Runs until the process is told to stop (SIGTERM or Ctrl-C), then drains.
+    ///
+    /// # Errors
+    ///
+    /// As for [`start`](Self::start), and when every channel has failed for good.
+    pub async fn run(self) -> Result<()> {
+        self.run_until(crate::running::terminated()).await
+    }
+
+    /// Runs until `stop` is done, then drains.
+    ///
+    /// # Errors
+    ///
+    /// As for [`run`](Self::run).
+    pub async fn run_until(self, stop: impl Future<Output = ()> + Send) -> Result<()> {
+        let mut running = self.start().await?;
+        let failed = tokio::select! {
+            () = stop => None,
+            error = running.failed() => Some(error),
+        };
+        running.stop().await;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+impl fmt::Debug for Bot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bot")
+            .field("policy", &self.policy)
+            .field("channels", &self.channels)
+            .field("handlers", &self.handlers)
+            .field("groups", &self.groups)
+            .finish_non_exhaustive()
+    }
+}

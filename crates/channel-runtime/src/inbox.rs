@@ -1,0 +1,175 @@
+//! The inbox in memory: which events were seen, and who waits for their acknowledgement.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use channel_core::{ChannelId, EventId, Received};
+use tokio::sync::oneshot;
+
+use crate::status::lock;
+
+/// The events seen of late, in two generations: the older one is dropped whole, so that
+/// no single event pays for a clean-up.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    generation: usize,
+    lifetime: Duration,
+    state: Mutex<Generations>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    current: HashSet<(ChannelId, EventId)>,
+    previous: HashSet<(ChannelId, EventId)>,
+    began: Duration,
+}
+
+impl Seen {
+    /// Remembers at least the last `entries` events of the last `lifetime`.
+    pub(crate) fn new(entries: usize, lifetime: Duration) -> Self {
+        Self {
+            generation: entries.max(1),
+            lifetime,
+            state: Mutex::new(Generations::default()),
+        }
+    }
+
+    /// Notes an event; `false` if it was seen before. `now` is monotonic time.
+    pub(crate) fn note(&self, channel: &ChannelId, event: &EventId, now: Duration) -> bool {
+        let mut state = lock(&self.state);
+        let old = now.saturating_sub(state.began) >= self.lifetime;
+        if old || state.current.len() >= self.generation {
+            state.previous = std::mem::take(&mut state.current);
+            state.began = now;
+        }
+        let key = (channel.clone(), event.clone());
+        !state.previous.contains(&key) && state.current.insert(key)
+    }
+
+    /// Forgets an event that could not be taken, so that its redelivery is.
+    pub(crate) fn forget(&self, channel: &ChannelId, event: &EventId) {
+        let mut state = lock(&self.state);
+        let key = (channel.clone(), event.clone());
+        state.current.remove(&key);
+        state.previous.remove(&key);
+    }
+}
+
+/// Who waits for an event to be safe.
+#[derive(Debug)]
+pub(crate) enum Duty {
+    /// A connection: the channel moves its cursor.
+    Received(Received),
+    /// A webhook: the platform waits for the answer.
+    Webhook(oneshot::Sender<()>),
+}
+
+/// A duty that is settled once: when the event has been handled, or when it has waited
+/// long enough.
+#[derive(Debug, Clone)]
+pub(crate) struct AckSlot(Arc<Mutex<Option<Duty>>>);
+
+impl AckSlot {
+    pub(crate) fn new(duty: Duty) -> Self {
+        Self(Arc::new(Mutex::new(Some(duty))))
+    }
+
+    pub(crate) fn is_settled(&self) -> bool {
+        lock(&self.0).is_none()
+    }
+
+    /// Acknowledges the event, if nobody has yet.
+    pub(crate) async fn settle(&self) {
+        let duty = lock(&self.0).take();
+        match duty {
+            Some(Duty::Received(received)) => {
+                if let Err(error) = received.ack().await {
+                    tracing::debug!(%error, "acknowledgement not delivered; expecting the event again");
+                }
+            }
+            // Whoever waited may be gone: then the platform comes again.
+            Some(Duty::Webhook(done)) => drop(done.send(())),
+            None => {}
+        }
+    }
+}
+
+/// Duties in the order in which they have to be settled at the latest.
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines(VecDeque<(Duration, AckSlot)>);
+
+impl Deadlines {
+    pub(crate) fn push(&mut self, at: Duration, slot: AckSlot) {
+        self.0.push_back((at, slot));
+    }
+
+    /// The next moment at which something is due; forgets what is settled.
+    pub(crate) fn next(&mut self) -> Option<Duration> {
+        while self.0.front().is_some_and(|(_, slot)| slot.is_settled()) {
+            self.0.pop_front();
+        }
+        self.0.front().map(|(at, _)| *at)
+    }
+
+    /// Takes one duty that is due.
+    pub(crate) fn pop_due(&mut self, now: Duration) -> Option<AckSlot> {
+        self.next()
+            .filter(|at| *at <= now)
+            .and_then(|_| self.0.pop_front())
+            .map(|(_, slot)| slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(n: usize) -> EventId {
+        EventId::from(n.to_string())
+    }
+
+    #[test]
+    fn an_event_is_new_once_and_known_for_the_promised_number_of_events() {
+        let seen = Seen::new(10, Duration::from_secs(600));
+        let channel = ChannelId::new("a");
+        for n in 0..10 {
+            assert!(seen.note(&channel, &id(n), Duration::ZERO));
+        }
+        for n in 0..10 {
+            assert!(!seen.note(&channel, &id(n), Duration::ZERO), "event {n}");
+        }
+        assert!(seen.note(&ChannelId::new("b"), &id(0), Duration::ZERO));
+    }
+
+    #[test]
+    fn memory_is_bounded_by_two_generations() {
+        let seen = Seen::new(100, Duration::from_secs(600));
+        let channel = ChannelId::new("a");
+        for n in 0..10_000 {
+            seen.note(&channel, &id(n), Duration::ZERO);
+        }
+        let state = lock(&seen.state);
+        assert!(state.current.len() + state.previous.len() <= 200);
+    }
+
+    #[test]
+    fn an_event_is_forgotten_after_its_lifetime_and_not_before() {
+        let seen = Seen::new(100, Duration::from_secs(600));
+        let channel = ChannelId::new("a");
+        assert!(seen.note(&channel, &id(1), Duration::ZERO));
+        assert!(!seen.note(&channel, &id(1), Duration::from_secs(599)));
+        assert!(seen.note(&channel, &id(2), Duration::from_secs(1300)));
+        assert!(seen.note(&channel, &id(3), Duration::from_secs(2600)));
+        assert!(seen.note(&channel, &id(1), Duration::from_secs(2601)));
+    }
+
+    #[test]
+    fn a_forgotten_event_is_new_again() {
+        let seen = Seen::new(100, Duration::from_secs(600));
+        let channel = ChannelId::new("a");
+        assert!(seen.note(&channel, &id(1), Duration::ZERO));
+        seen.forget(&channel, &id(1));
+        assert!(seen.note(&channel, &id(1), Duration::ZERO));
+    }
+}

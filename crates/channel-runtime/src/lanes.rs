@@ -1,0 +1,180 @@
+//! One conversation in order, all conversations at once.
+//!
+//! Queue and lock of a lane are one object: a lane is taken off the map in the same
+//! critical section that finds its queue empty, so no event can be stranded between the
+//! last look and the unlock.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use channel_core::Conversation;
+use futures_util::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::status::lock;
+
+/// One event on its way to the handler.
+pub(crate) type Job = BoxFuture<'static, ()>;
+
+/// The lanes of a bot. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Lanes {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    capacity: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    lanes: HashMap<Conversation, Lane>,
+    /// Jobs queued or running, reserved places included.
+    pending: usize,
+}
+
+struct Lane {
+    queue: VecDeque<Job>,
+    task: AbortHandle,
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = lock(&self.shared.state);
+        f.debug_struct("Lanes")
+            .field("capacity", &self.shared.capacity)
+            .field("pending", &state.pending)
+            .field("lanes", &state.lanes.len())
+            .finish()
+    }
+}
+
+/// A place for one job, reserved before the platform is acknowledged. Given back on drop.
+#[derive(Debug)]
+pub(crate) struct Place {
+    lanes: Lanes,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.lanes.shared.state).pending -= 1;
+        self.lanes.shared.changed.notify_waiters();
+    }
+}
+
+impl Lanes {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                capacity: capacity.max(1),
+                state: Mutex::new(State::default()),
+                changed: Notify::new(),
+            }),
+        }
+    }
+
+    /// Reserves `count` places, or none.
+    pub(crate) fn try_reserve(&self, count: usize) -> Option<Vec<Place>> {
+        let mut state = lock(&self.shared.state);
+        if state.pending + count > self.shared.capacity {
+            return None;
+        }
+        state.pending += count;
+        drop(state);
+        Some(
+            (0..count)
+                .map(|_| Place {
+                    lanes: self.clone(),
+                })
+                .collect(),
+        )
+    }
+
+    /// Waits for a place.
+    pub(crate) async fn reserve(&self) -> Place {
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            // Registered before the look, so that a place given back in between is seen.
+            changed.as_mut().enable();
+            {
+                let mut state = lock(&self.shared.state);
+                if state.pending < self.shared.capacity {
+                    state.pending += 1;
+                    return Place {
+                        lanes: self.clone(),
+                    };
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits until nothing is queued or running.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let changed = self.shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if lock(&self.shared.state).pending == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    /// Puts a job at the end of its lane. The job must not panic and holds its place.
+    pub(crate) fn submit(&self, conversation: Conversation, job: Job) {
+        let mut state = lock(&self.shared.state);
+        if let Some(lane) = state.lanes.get_mut(&conversation) {
+            lane.queue.push_back(job);
+            return;
+        }
+        let shared = Arc::clone(&self.shared);
+        let key = conversation.clone();
+        let task = tokio::spawn(async move {
+            let mut job = job;
+            loop {
+                job.await;
+                match shared.next(&key) {
+                    Some(next) => job = next,
+                    None => break,
+                }
+            }
+        });
+        let lane = Lane {
+            queue: VecDeque::new(),
+            task: task.abort_handle(),
+        };
+        state.lanes.insert(conversation, lane);
+    }
+
+    /// Drops everything that is queued or running, without a word to anybody.
+    pub(crate) fn abort(&self) {
+        let lanes = std::mem::take(&mut lock(&self.shared.state).lanes);
+        for lane in lanes.values() {
+            lane.task.abort();
+        }
+        // Dropping the jobs gives their places back, which takes the lock again.
+        drop(lanes);
+    }
+}
+
+impl Shared {
+    /// The next job of a lane; takes the lane off the map if there is none.
+    fn next(&self, conversation: &Conversation) -> Option<Job> {
+        let mut state = lock(&self.state);
+        let next = state
+            .lanes
+            .get_mut(conversation)
+            .and_then(|lane| lane.queue.pop_front());
+        if next.is_none() {
+            state.lanes.remove(conversation);
+        }
+        next
+    }
+}

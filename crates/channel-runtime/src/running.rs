@@ -1,0 +1,238 @@
+//! A bot at work.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use channel_core::{ChannelId, Error, Intake, OutboundMessage, Receipt, Result, timeout};
+use tokio::task::JoinSet;
+
+use crate::driver::{Core, Entry, WebhookIntake, drive};
+use crate::status::{ChannelState, ChannelStatus};
+
+/// How long the platform may take to hear the last acknowledgements.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A bot at work. Dropping it ends it without draining; [`stop`](Self::stop) is the
+/// polite way.
+pub struct Running {
+    core: Arc<Core>,
+    entries: Vec<Arc<Entry>>,
+    drivers: JoinSet<Result<()>>,
+    drain_within: Duration,
+    #[cfg(feature = "webhook")]
+    server: Option<channel_webhook::Server>,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("status", &self.status())
+            .field("lanes", &self.core.lanes)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    pub(crate) async fn start(
+        core: Arc<Core>,
+        entries: Vec<Arc<Entry>>,
+        drain_within: Duration,
+        listen: Option<SocketAddr>,
+    ) -> Result<Self> {
+        let mut running = Self {
+            core,
+            entries,
+            drivers: JoinSet::new(),
+            drain_within,
+            #[cfg(feature = "webhook")]
+            server: None,
+        };
+        running.serve(listen).await?;
+        for entry in &running.entries {
+            if entry.channel.as_events().is_some() {
+                running
+                    .drivers
+                    .spawn(drive(Arc::clone(&running.core), Arc::clone(entry)));
+            }
+        }
+        Ok(running)
+    }
+
+    #[cfg(feature = "webhook")]
+    async fn serve(&mut self, listen: Option<SocketAddr>) -> Result<()> {
+        let Some(address) = listen else {
+            return self.require_own_connections();
+        };
+        let mut host = channel_webhook::Host::new(Arc::clone(&self.core.clock));
+        for entry in &self.entries {
+            host = host.mount(Arc::clone(&entry.channel), self.intake_of(entry));
+        }
+        let server = channel_webhook::Server::bind(address, host.router()).await?;
+        tracing::info!(address = %server.address(), "listening");
+        self.server = Some(server);
+        for entry in &self.entries {
+            if entry.channel.as_events().is_none() {
+                self.core.set_state(entry, ChannelState::Ready);
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(feature = "webhook"))]
+    #[expect(
+        clippy::unused_async,
+        reason = "the same shape with and without a listener"
+    )]
+    async fn serve(&mut self, _listen: Option<SocketAddr>) -> Result<()> {
+        self.require_own_connections()
+    }
+
+    /// Without a listener every channel has to receive by itself.
+    fn require_own_connections(&self) -> Result<()> {
+        for entry in &self.entries {
+            if entry.channel.as_events().is_none() {
+                return Err(Error::config(format!(
+                    "channel {} receives over HTTP and nothing listens; give the bot an address (feature `webhook`)",
+                    entry.channel.info().id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn intake_of(&self, entry: &Arc<Entry>) -> Arc<dyn Intake> {
+        Arc::new(WebhookIntake {
+            core: Arc::clone(&self.core),
+            entry: Arc::clone(entry),
+        })
+    }
+
+    /// Where to put a channel's events when the application serves its webhooks itself.
+    #[must_use]
+    pub fn intake(&self, channel: &ChannelId) -> Option<Arc<dyn Intake>> {
+        self.entry(channel).map(|entry| self.intake_of(entry))
+    }
+
+    /// The address that webhooks and websockets are served on.
+    #[cfg(feature = "webhook")]
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().map(channel_webhook::Server::address)
+    }
+
+    /// What the bot knows about its channels.
+    #[must_use]
+    pub fn status(&self) -> Vec<ChannelStatus> {
+        self.entries
+            .iter()
+            .map(|entry| entry.board.read())
+            .collect()
+    }
+
+    /// Sends a message on the application's own account.
+    ///
+    /// # Errors
+    ///
+    /// `Config` if there is no such channel, else as for
+    /// [`Channel::send`](channel_core::Channel::send).
+    pub async fn send(&self, channel: &ChannelId, message: &OutboundMessage) -> Result<Receipt> {
+        let entry = self
+            .entry(channel)
+            .ok_or_else(|| Error::config(format!("there is no channel {channel}")))?;
+        entry.channel.send(message).await
+    }
+
+    fn entry(&self, channel: &ChannelId) -> Option<&Arc<Entry>> {
+        self.entries
+            .iter()
+            .find(|entry| entry.channel.info().id == *channel)
+    }
+
+    /// Waits until every channel that has a connection of its own has failed for good,
+    /// and no other channel is left.
+    pub async fn failed(&mut self) -> Error {
+        let others = self
+            .entries
+            .iter()
+            .any(|entry| entry.channel.as_events().is_none());
+        let mut last = None;
+        loop {
+            match self.drivers.join_next().await {
+                Some(Ok(Err(error))) => last = Some(error),
+                Some(Ok(Ok(()))) => {}
+                Some(Err(join)) => {
+                    tracing::error!(error = %join, "a channel's driver ended abnormally");
+                }
+                None => match last.take() {
+                    Some(error) if !others => return error,
+                    _ => std::future::pending().await,
+                },
+            }
+        }
+    }
+
+    /// Stops: takes nothing new, lets handlers finish for as long as the bot was told,
+    /// then tells the platforms what has been acknowledged.
+    ///
+    /// Events whose handlers did not finish in time are not acknowledged; the platforms
+    /// deliver them again.
+    pub async fn stop(mut self) {
+        self.core.stop.send_replace(true);
+        #[cfg(feature = "webhook")]
+        if let Some(server) = &self.server {
+            server.close();
+        }
+        while self.drivers.join_next().await.is_some() {}
+        let clock = Arc::clone(&self.core.clock);
+        let drained = timeout(clock.as_ref(), self.drain_within, self.core.lanes.drained());
+        if drained.await.is_err() {
+            tracing::warn!(lanes = ?self.core.lanes, "handlers did not finish in time");
+            self.core.lanes.abort();
+        }
+        let closing = self.entries.iter().map(|entry| async {
+            if let Some(events) = entry.channel.as_events() {
+                match timeout(clock.as_ref(), CLOSE_WITHIN, events.close()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "last acknowledgements not delivered")
+                    }
+                    Err(_) => tracing::debug!("last acknowledgements not delivered in time"),
+                }
+            }
+            self.core.set_state(entry, ChannelState::Stopped);
+        });
+        futures_util::future::join_all(closing).await;
+        #[cfg(feature = "webhook")]
+        if let Some(server) = self.server.take() {
+            server.finish(CLOSE_WITHIN, clock.as_ref()).await;
+        }
+    }
+}
+
+/// Waits until the process is told to stop; listens from the call on, not from the first
+/// poll.
+pub(crate) fn terminated() -> impl Future<Output = ()> + Send {
+    #[cfg(unix)]
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    #[cfg(unix)]
+    let terminate = async {
+        match terminate {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    async {
+        let interrupt = async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = interrupt => {}
+            () = terminate => {}
+        }
+    }
+}

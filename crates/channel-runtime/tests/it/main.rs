@@ -1,0 +1,9 @@
+//! A bot behind channels in memory.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod order;
+mod policy;
+mod retry;
+mod supervise;
+#[cfg(feature = "webhook")]
+mod webhook;
