@@ -56,6 +56,7 @@ async fn open(
     max_message: usize,
 ) -> Result<BoxSocket> {
     let origin = Origin::of(request.uri())
+        .filter(|_| matches!(request.uri().scheme_str(), Some("ws" | "wss")))
         .ok_or_else(|| Error::new(ErrorKind::Invalid, "expected a ws or wss address"))?;
     let request = handshake(request, &origin, user_agent)?;
     let io = dialer

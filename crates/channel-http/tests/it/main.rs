@@ -4,6 +4,7 @@ mod guard;
 mod http;
 mod proxy;
 mod server;
+mod socket;
 mod tls;
 
 use ::http::Request;

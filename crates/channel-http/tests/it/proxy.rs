@@ -10,7 +10,7 @@ use crate::server::{Server, ok, read_request};
 use crate::{client, get};
 
 /// A proxy that tunnels to wherever it is asked to, and keeps what it was asked.
-async fn tunnelling() -> (Server, Arc<Mutex<Vec<String>>>) {
+pub async fn tunnelling() -> (Server, Arc<Mutex<Vec<String>>>) {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     let server = Server::start(move |mut stream, _| {
