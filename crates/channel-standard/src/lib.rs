@@ -1,1 +1,42 @@
-//! The standard channel: a JSON websocket protocol for browsers and custom clients
+#![doc = include_str!("../README.md")]
+
+mod accept;
+mod auth;
+mod channel;
+mod code;
+mod config;
+mod events;
+mod history;
+mod hub;
+mod inbound;
+mod inbox;
+mod link;
+mod media;
+mod message;
+mod mirror;
+mod origin;
+mod outbound;
+mod render;
+mod routes;
+mod serve;
+mod session;
+mod standard;
+mod stream;
+mod time;
+mod wire;
+
+pub use config::{AckAfter, StandardBuilder, StandardConfig};
+pub use message::StandardMessage;
+pub use standard::{Standard, StandardHealth};
+
+/// The decoder of client frames, for benches and fuzzing; not part of the stable API.
+#[doc(hidden)]
+pub mod frames {
+    pub use crate::inbound::decode_event;
+    pub use crate::wire::Str;
+    pub use crate::wire::client::{
+        AckFrame, ActionFrame, ClientFrame, DeleteFrame, EditFrame, FileFrame, FileKind, Format,
+        FrameError, Hello, MessageFrame, PingFrame, ReactionFrame, TypingFrame, TypingState,
+        decode_frame,
+    };
+}

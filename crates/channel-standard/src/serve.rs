@@ -1,0 +1,191 @@
+//! Running one connection: a reader and a writer side by side in one future.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use channel_core::{BoxSocket, Clock, CloseFrame, Elapsed, ErrorKind, Frame, timeout};
+use futures_core::future::BoxFuture;
+use futures_util::future::{Either, select};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
+
+use crate::link::{Closing, Link, Output};
+use crate::session::Session;
+use crate::standard::{Shared, Slot};
+
+/// How long a client may take to answer our closing frame.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Runs a connection until it ends.
+pub(crate) async fn serve(shared: Arc<Shared>, slot: Slot, socket: BoxSocket) {
+    let (sink, stream) = socket.split();
+    let link = Arc::clone(&slot.link);
+    let mut session = Session::new(Arc::clone(&shared), slot);
+    let read = pin!(read(&shared, &mut session, stream));
+    let write = pin!(write(&shared, &link, sink));
+    match select(read, write).await {
+        // The client is gone, or has sent what cannot be read: only a closing frame may
+        // be left to write.
+        Either::Left(((), write)) => {
+            if link.is_closing() {
+                write.await;
+            }
+        }
+        // Our closing frame is out: reading on until the client has answered it keeps the
+        // network stack from cutting the connection before the frame has arrived.
+        Either::Right(((), read)) => {
+            let _ = timeout(&*shared.transport.clock, CLOSE_WITHIN, read).await;
+        }
+    }
+}
+
+/// Reads frames until the client is gone.
+async fn read(shared: &Shared, session: &mut Session, mut stream: SplitStream<BoxSocket>) {
+    enum Next {
+        Frame(Option<channel_core::Result<Frame>>),
+        Alarm,
+    }
+    let clock = &*shared.transport.clock;
+    let link = Arc::clone(session.link());
+    let (hello_timeout, read_timeout) =
+        (shared.config.hello_timeout(), shared.config.read_timeout());
+    let opened = clock.elapsed();
+    let mut heard = opened;
+    // One alarm serves all deadlines, and looks when it rings whether any has passed: a
+    // timer is not set anew with each frame.
+    let mut alarm = clock.sleep(hello_timeout.min(read_timeout));
+    loop {
+        let next = poll_fn(|cx| {
+            if let Poll::Ready(frame) = stream.poll_next_unpin(cx) {
+                return Poll::Ready(Next::Frame(frame));
+            }
+            alarm.poll_unpin(cx).map(|()| Next::Alarm)
+        });
+        match next.await {
+            Next::Frame(None | Some(Ok(Frame::Close(_)))) => return,
+            Next::Frame(Some(Err(error))) => {
+                match error.kind() {
+                    ErrorKind::Invalid => link.close(Closing::TOO_BIG),
+                    ErrorKind::Protocol => link.close(Closing::UNREADABLE),
+                    _ => {}
+                }
+                return;
+            }
+            Next::Frame(Some(Ok(frame))) => {
+                heard = clock.elapsed();
+                if !link.is_closing() {
+                    session.receive(&frame, heard);
+                }
+            }
+            Next::Alarm => {
+                let now = clock.elapsed();
+                let mut deadline = heard + read_timeout;
+                if !session.is_open() {
+                    deadline = deadline.min(opened + hello_timeout);
+                }
+                if now >= deadline {
+                    link.close(Closing::TIMEOUT);
+                    deadline = now + read_timeout;
+                }
+                alarm = clock.sleep(deadline.saturating_sub(now));
+            }
+        }
+    }
+}
+
+/// Writes what is queued, and pings, until the connection is closed.
+async fn write(shared: &Shared, link: &Link, mut sink: SplitSink<BoxSocket, Frame>) {
+    let clock = &*shared.transport.clock;
+    let limit = shared.config.write_timeout();
+    let mut ping = Ping::new(clock, shared.config.ping_interval());
+    let mut unflushed = false;
+    loop {
+        let todo = poll_fn(|cx| match link.poll_output(cx) {
+            Poll::Ready(output) => Poll::Ready(Todo::Write(output)),
+            Poll::Pending if unflushed => Poll::Ready(Todo::Flush),
+            Poll::Pending => ping.poll(cx).map(|()| Todo::Ping),
+        });
+        let frame = match todo.await {
+            Todo::Write(Output::Frame(bytes)) => Frame::Text(bytes),
+            Todo::Write(Output::Replay) => match shared.hub().next_replayed(link) {
+                Some(bytes) => Frame::Text(bytes),
+                None => continue,
+            },
+            Todo::Ping => Frame::Ping(Bytes::new()),
+            Todo::Flush => {
+                match within(clock, limit, sink.flush()).await {
+                    Ok(Ok(())) => unflushed = false,
+                    Ok(Err(_)) => return,
+                    Err(Elapsed { .. }) => link.close(Closing::SLOW),
+                }
+                if link.is_closing() && unflushed {
+                    return close(clock, &mut sink, Closing::SLOW).await;
+                }
+                continue;
+            }
+            Todo::Write(Output::Close(closing)) => return close(clock, &mut sink, closing).await,
+        };
+        match within(clock, limit, sink.feed(frame)).await {
+            Ok(Ok(())) => unflushed = true,
+            Ok(Err(_)) => return,
+            Err(Elapsed { .. }) => {
+                link.close(Closing::SLOW);
+                return close(clock, &mut sink, Closing::SLOW).await;
+            }
+        }
+    }
+}
+
+enum Todo {
+    Write(Output),
+    Flush,
+    Ping,
+}
+
+async fn close(clock: &dyn Clock, sink: &mut SplitSink<BoxSocket, Frame>, closing: Closing) {
+    let frame = CloseFrame::new(closing.code, closing.reason);
+    // A client that does not take it learns of the end when the connection goes.
+    let _ = within(clock, CLOSE_WITHIN, sink.send(Frame::Close(Some(frame)))).await;
+}
+
+/// The server's pings.
+struct Ping<'a> {
+    clock: &'a dyn Clock,
+    every: Option<Duration>,
+    next: Option<BoxFuture<'static, ()>>,
+}
+
+impl<'a> Ping<'a> {
+    fn new(clock: &'a dyn Clock, every: Option<Duration>) -> Self {
+        Self {
+            clock,
+            every,
+            next: every.map(|every| clock.sleep(every)),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(next) = &mut self.next else {
+            return Poll::Pending;
+        };
+        next.poll_unpin(cx).map(|()| {
+            self.next = self.every.map(|every| self.clock.sleep(every));
+        })
+    }
+}
+
+/// Runs a future for at most `limit`; the timer is only made if it is not ready at once.
+async fn within<F>(clock: &dyn Clock, limit: Duration, future: F) -> Result<F::Output, Elapsed>
+where
+    F: Future + Send,
+{
+    let mut future = pin!(future);
+    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+        Poll::Ready(output) => Ok(output),
+        Poll::Pending => timeout(clock, limit, future).await,
+    }
+}

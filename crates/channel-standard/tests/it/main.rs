@@ -1,0 +1,5 @@
+//! The channel as its clients see it: in-process sockets on virtual time.
+
+mod auth;
+mod echo;
+mod world;
