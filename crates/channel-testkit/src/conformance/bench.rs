@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
-    Accepted, Body, Channel, Clock, Connection, Destination, Error, Event, EventKind, Message,
-    MessageRef, OutboundMessage, Receipt, Received, Rejection, Target, Webhook, timeout,
+    Accepted, Body, Channel, Clock, Connection, Error, Event, EventKind, Message, MessageRef,
+    OutboundMessage, Receipt, Received, Rejection, Target, Webhook, timeout,
 };
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
@@ -380,9 +380,4 @@ pub(crate) const fn name(what: Happening<'_>) -> &'static str {
         Happening::Malformed => "a malformed payload",
         Happening::Again => "a repeated delivery",
     }
-}
-
-/// A reply to whatever a message's return address says.
-pub(crate) fn reply_to(message: &Message, text: &str) -> OutboundMessage {
-    OutboundMessage::new(Destination::Reply(message.return_address.clone()), text)
 }

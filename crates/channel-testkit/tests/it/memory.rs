@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use channel_core::{Clock, Message, MessageRef, Secret, Target, UploadSource, async_trait};
+use channel_core::{
+    Channel as _, Clock, Message, MessageRef, Secret, Target, TextLimit, TextUnit, UploadSource,
+    async_trait,
+};
 use channel_testkit::conformance::{
     Ability, Challenge, FakePlatform, Happened, Happening, Place, Setup, Shown, Signing, Subject,
     check_names, run,
@@ -24,24 +27,30 @@ impl Memory {
             webhook,
         }
     }
+
+    /// A channel whose texts have at most `max` UTF-16 code units, and its secret.
+    pub(crate) fn channel(&self, max: usize) -> (MemoryChannel, String) {
+        let secret = canary();
+        let mut limits = MemoryChannel::new().info().limits.clone();
+        limits.text = TextLimit::new(max, TextUnit::Utf16);
+        let builder = MemoryChannel::builder()
+            .clock(Arc::new(self.clock.clone()))
+            .limits(limits)
+            .secret(Secret::new(secret.as_str()));
+        let builder = if self.webhook {
+            builder.webhook()
+        } else {
+            builder
+        };
+        (builder.build(), secret)
+    }
 }
 
 #[async_trait]
 impl Subject for Memory {
     async fn start(&self) -> Setup {
-        let secret = canary();
-        let mut builder = MemoryChannel::builder()
-            .clock(Arc::new(self.clock.clone()))
-            .secret(Secret::new(secret.as_str()));
-        if self.webhook {
-            builder = builder.webhook();
-        }
-        let channel = builder.build();
-        let platform = MemoryPlatform {
-            channel: channel.clone(),
-            webhook: self.webhook,
-            secret,
-        };
+        let (channel, secret) = self.channel(1_000);
+        let platform = MemoryPlatform::new(channel.clone(), self.webhook, &secret);
         Setup::new(Arc::new(channel), platform)
     }
 
@@ -54,9 +63,20 @@ pub(crate) struct MemoryPlatform {
     channel: MemoryChannel,
     webhook: bool,
     secret: String,
+    /// The name under which the platform echoes what the bot writes.
+    pub(crate) bot: &'static str,
 }
 
 impl MemoryPlatform {
+    pub(crate) fn new(channel: MemoryChannel, webhook: bool, secret: &str) -> Self {
+        Self {
+            channel,
+            webhook,
+            secret: secret.to_owned(),
+            bot: "bot",
+        }
+    }
+
     fn user(&self, place: Place) -> MemoryUser {
         match place {
             Place::Thread => self.channel.user("ada").in_group("team").in_thread("7"),
@@ -118,7 +138,7 @@ impl FakePlatform for MemoryPlatform {
                 message = Some(user.sends_file(name, bytes.to_vec(), ""));
             }
             Happening::Press { message, value } => user.presses(message, value),
-            Happening::OwnText { text } => drop(self.channel.user("bot").says(text)),
+            Happening::OwnText { text } => drop(self.channel.user(self.bot).says(text)),
             Happening::Unknown => self
                 .channel
                 .deliver_raw(r#"{"id":"event-x","kind":"poll_closed","answer":42}"#),
@@ -223,5 +243,24 @@ fn between_its_two_ways_to_receive_no_check_is_left_out() {
         .collect();
     for name in check_names() {
         assert!(passed.contains(&name), "{name} is never passed");
+    }
+}
+
+/// Shows what was sent, and can do nothing else.
+pub(crate) struct MutePlatform(pub(crate) Box<dyn FakePlatform>);
+
+#[async_trait]
+impl FakePlatform for MutePlatform {
+    fn claims(&self) -> Vec<Ability> {
+        self.0.claims()
+    }
+    fn secrets(&self) -> Vec<String> {
+        self.0.secrets()
+    }
+    fn place(&self, place: Place) -> Option<Target> {
+        self.0.place(place)
+    }
+    async fn shown(&self) -> Vec<Shown> {
+        self.0.shown().await
     }
 }

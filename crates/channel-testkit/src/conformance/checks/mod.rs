@@ -42,8 +42,7 @@ checks! {
         sends_a_grapheme_over_the_limit_or_refuses_it
         sends_a_huge_text
         replies_into_the_same_chat
-        replies_into_the_same_thread
-        replies_to_an_address_that_was_stored;
+        replies_into_the_same_thread;
     receiving:
         receives_a_text_with_its_ids
         receives_a_text_of_a_thread_with_its_ids

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use channel_core::{Body, Destination, Receipt, ReplyStream};
 
+use super::sending::fits;
 use crate::conformance::Ability;
 use crate::conformance::bench::{Bench, Check, ensure, failed, ignored, worked};
 use crate::failure::Failure;
@@ -84,9 +85,13 @@ pub(super) async fn splits_a_final_message_that_is_too_long(bench: &Bench) -> Ch
     }
     let mut stream = open(bench).await?;
     show(bench, stream.as_mut(), "word").await?;
+    if bench.virtual_time {
+        bench.clock.sleep(Duration::from_secs(2)).await;
+    }
     let text = "word ".repeat(limit.max / 2);
     let receipt = finish(bench, stream, &text).await?;
     let shown = bench.platform.shown().await;
+    shown.iter().try_for_each(|shown| fits(shown, limit))?;
     let words = |text: &str| text.split_whitespace().count();
     let total: usize = shown
         .iter()
