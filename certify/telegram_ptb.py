@@ -106,9 +106,11 @@ class World:
         async with app:
             await app.start()
             await app.updater.start_polling(timeout=2, poll_interval=0, **options)
-            yield app
-            await app.updater.stop()
-            await app.stop()
+            try:
+                yield app
+            finally:
+                await app.updater.stop()
+                await app.stop()
 
 
 async def until(probe, patience=20):
@@ -431,30 +433,32 @@ async def receives_by_webhook_and_refuses_a_wrong_secret(world):
         await app.updater.start_webhook(
             listen="127.0.0.1", port=port, url_path="tg", webhook_url=address, secret_token="s3cret_TOKEN-1"
         )
-        await world.say("one")
-        await until(lambda: seen)
-        assert seen[0][1] == "one"
-        await app.bot.set_webhook(address, secret_token="another")
-        await world.say("two")
+        try:
+            await world.say("one")
+            await until(lambda: seen)
+            assert seen[0][1] == "one"
+            await app.bot.set_webhook(address, secret_token="another")
+            await world.say("two")
 
-        async def deliveries():
-            mine = [d for d in await world.get("deliveries") if d["bot"] == world.bot_id]
-            return [d for d in mine if d["status"] == 403]
+            async def deliveries():
+                mine = [d for d in await world.get("deliveries") if d["bot"] == world.bot_id]
+                return [d for d in mine if d["status"] == 403]
 
-        async def twice():
-            return len(await deliveries()) >= 2
+            async def twice():
+                return len(await deliveries()) >= 2
 
-        await until(twice)
-        refused = {d["update_id"] for d in await deliveries()}
-        assert len(refused) == 1 and len(seen) == 1, (refused, seen)
-        info = await app.bot.get_webhook_info()
-        assert info.pending_update_count == 1 and "403" in info.last_error_message
-        await app.bot.set_webhook(address, secret_token="s3cret_TOKEN-1")
-        await until(lambda: len(seen) == 2)
-        assert seen[1] == (refused.pop(), "two")
-        await app.updater.stop()
-        await app.bot.delete_webhook()
-        await app.stop()
+            await until(twice)
+            refused = {d["update_id"] for d in await deliveries()}
+            assert len(refused) == 1 and len(seen) == 1, (refused, seen)
+            info = await app.bot.get_webhook_info()
+            assert info.pending_update_count == 1 and "403" in info.last_error_message
+            await app.bot.set_webhook(address, secret_token="s3cret_TOKEN-1")
+            await until(lambda: len(seen) == 2)
+            assert seen[1] == (refused.pop(), "two")
+            await app.bot.delete_webhook()
+        finally:
+            await app.updater.stop()
+            await app.stop()
 
 
 @check

@@ -384,12 +384,13 @@ impl Telegram {
         self.with(|state| state.inject(bot, model::fields(update)))
     }
 
-    /// Looks at the platform.
+    /// Looks at the platform, which is locked meanwhile: `look` reads from the view only.
     pub fn look<R>(&self, look: impl FnOnce(View<'_>) -> R) -> R {
         self.quietly(|state| look(View::new(state)))
     }
 
-    /// Looks at the platform after each change until `look` finds something.
+    /// Looks at the platform after each change until `look` finds something. The platform is locked meanwhile:
+    /// `look` reads from the view only.
     ///
     /// # Errors
     /// When it finds nothing within `patience`.

@@ -11,6 +11,8 @@ use super::view::Callback;
 
 type Done<T> = Result<T, ActionError>;
 
+/// Topics of one forum.
+const MAX_TOPICS: usize = 10_000;
 /// Pressed buttons kept.
 const MAX_CALLBACKS: usize = 10_000;
 
@@ -198,7 +200,13 @@ impl State {
             "message": self.message_json(place, message_id, bot),
         });
         if self.callbacks.len() >= MAX_CALLBACKS {
-            self.callbacks.pop_first();
+            let oldest = self
+                .callbacks
+                .values()
+                .min_by_key(|callback| callback.at_ms);
+            if let Some(oldest) = oldest.map(|callback| callback.id.clone()) {
+                self.callbacks.remove(&oldest);
+            }
         }
         let at_ms = self.now_ms;
         self.callbacks.insert(
@@ -303,6 +311,9 @@ impl State {
             .ok_or(ActionError::UnknownChat(place.chat_id()))?;
         if !chat.forum && chat.sort != Sort::Private {
             return Err(ActionError::Invalid("the chat has no topics"));
+        }
+        if chat.topics.len() >= MAX_TOPICS {
+            return Err(ActionError::Invalid("too many topics"));
         }
         let created = json!({"forum_topic_created": {"name": name, "icon_color": 0x006F_B9F0}});
         let thread = chat.last_message + 1;

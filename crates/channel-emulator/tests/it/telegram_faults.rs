@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use channel_emulator::telegram::{Fault, Outcome};
+use channel_emulator::telegram::{Fault, Outcome, Telegram, TelegramConfig};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -209,6 +209,28 @@ async fn waiting_for_what_never_comes_ends() {
         .wait_for(Duration::from_millis(1), |_| None::<()>)
         .await;
     assert!(missed.is_err());
+}
+
+#[tokio::test]
+async fn drops_connections_behind_a_foreign_listener_too() {
+    let telegram = Telegram::new(TelegramConfig::default());
+    telegram.add_bot(TOKEN, "kit_bot").unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, telegram.router()).into_future());
+    telegram.faults().next("getMe", 1, Fault::DropBefore);
+    let get = async || {
+        exchange(
+            address,
+            Method::GET,
+            &path("getMe"),
+            "",
+            bytes::Bytes::new(),
+        )
+        .await
+    };
+    assert!(get().await.is_err());
+    assert_eq!(get().await.unwrap().0, 200);
 }
 
 #[tokio::test]

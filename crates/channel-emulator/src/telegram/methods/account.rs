@@ -7,6 +7,8 @@ use super::Context;
 
 /// After `logOut` a bot waits this long before it can log in again; `close` waits as long after the start.
 const TEN_MINUTES: i64 = 600;
+/// Scopes and languages for which a bot can have commands.
+const MAX_COMMAND_LISTS: usize = 1000;
 
 impl Context<'_> {
     pub(super) fn get_me(&mut self) -> Answer {
@@ -104,7 +106,11 @@ impl Context<'_> {
             }
             commands.push(json!({"command": name, "description": description}));
         }
-        self.state.bot_mut(self.bot)?.commands.insert(key, commands);
+        let lists = &mut self.state.bot_mut(self.bot)?.commands;
+        if lists.len() >= MAX_COMMAND_LISTS && !lists.contains_key(&key) {
+            return Err(ApiError::bad("BOT_COMMANDS_TOO_MUCH"));
+        }
+        lists.insert(key, commands);
         Ok(true.into())
     }
 
