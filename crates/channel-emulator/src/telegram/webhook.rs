@@ -26,7 +26,7 @@ pub(crate) struct Webhook {
     pub(crate) max_connections: usize,
     pub(crate) has_certificate: bool,
     pub(crate) generation: u64,
-    /// A task delivers to it.
+    /// Somebody delivers to it already.
     pub(crate) is_served: bool,
     /// When, in seconds since the epoch, and why the last failed delivery failed.
     pub(crate) last_error: Option<(i64, String)>,

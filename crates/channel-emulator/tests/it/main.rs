@@ -2,7 +2,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "helpers of tests may stop them"
+    reason = "a test may stop where its own footing breaks"
 )]
 
 mod api;

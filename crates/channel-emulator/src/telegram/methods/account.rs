@@ -1,4 +1,4 @@
-//! The bot itself: who it is, its session and its commands.
+//! The bot itself: who it is, whether it is logged in, and its commands.
 
 use serde_json::{Value, json};
 
