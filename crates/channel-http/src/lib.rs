@@ -5,6 +5,7 @@ mod client;
 mod dial;
 pub mod guard;
 mod proxy;
+pub mod reconnect;
 mod redirect;
 mod socket;
 mod time;

@@ -1,8 +1,10 @@
 //! The transport against real servers on the loopback interface.
 
+mod fake;
 mod guard;
 mod http;
 mod proxy;
+mod reconnect;
 mod server;
 mod socket;
 mod tls;

@@ -1,0 +1,174 @@
+//! How a socket is kept alive, and how it is opened.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use channel_core::{Backoff, BoxSocket, Frame, Result, SocketConnector, SocketRequest};
+
+/// A socket that is ready to deliver.
+#[non_exhaustive]
+pub struct Dialed {
+    /// The socket.
+    pub socket: BoxSocket,
+    /// Frames that came before it was ready and that the owner has to see too.
+    pub frames: Vec<Frame>,
+}
+
+impl Dialed {
+    /// A socket of which every frame is still to be read.
+    #[must_use]
+    pub const fn new(socket: BoxSocket) -> Self {
+        Self {
+            socket,
+            frames: Vec::new(),
+        }
+    }
+
+    /// Hands on frames that have been read already.
+    #[must_use]
+    pub fn with_frames(mut self, frames: Vec<Frame>) -> Self {
+        self.frames = frames;
+        self
+    }
+}
+
+impl fmt::Debug for Dialed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialed")
+            .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens a socket and does whatever the platform wants before it delivers: fetching an
+/// address, waiting for a hello, logging in.
+///
+/// A socket is taken into use, and an old one given up, only when this is done.
+#[async_trait]
+pub trait Dial: fmt::Debug + Send + Sync {
+    /// Opens one socket. Bounded from outside; may be dropped at any await.
+    ///
+    /// # Errors
+    ///
+    /// Kinds that waiting cannot mend, such as `Unauthenticated`, end the reconnecting;
+    /// `Unavailable`, `RateLimited`, `Uncertain` and `Protocol` are tried again for ever.
+    async fn dial(&self) -> Result<Dialed>;
+}
+
+/// Opens the same address each time.
+#[derive(Debug, Clone)]
+pub struct DialAddress {
+    connector: Arc<dyn SocketConnector>,
+    request: SocketRequest,
+}
+
+impl DialAddress {
+    /// Connects to the address of the request.
+    #[must_use]
+    pub fn new(connector: Arc<dyn SocketConnector>, request: SocketRequest) -> Self {
+        Self { connector, request }
+    }
+}
+
+#[async_trait]
+impl Dial for DialAddress {
+    async fn dial(&self) -> Result<Dialed> {
+        let socket = self.connector.connect(self.request.clone()).await?;
+        Ok(Dialed::new(socket))
+    }
+}
+
+/// The numbers of a [`ReconnectingSocket`](super::ReconnectingSocket).
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ReconnectSettings {
+    pub(super) alive_within: Duration,
+    pub(super) heartbeat: Option<Frame>,
+    pub(super) open_timeout: Duration,
+    pub(super) write_timeout: Duration,
+    pub(super) close_timeout: Duration,
+    pub(super) lifetime: Option<Duration>,
+    pub(super) overlap: Duration,
+    pub(super) clock_jump: Duration,
+    pub(super) backoff: Backoff,
+}
+
+impl Default for ReconnectSettings {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ReconnectSettings {
+    /// Proof of life every 90 s, asked for by pings; no planned replacement; waits of 1 s
+    /// to 60 s between attempts of at most 25 s, so that something is heard of it at least
+    /// every 90 s even while nothing works.
+    pub const fn new() -> Self {
+        Self {
+            alive_within: Duration::from_secs(90),
+            heartbeat: Some(Frame::Ping(Bytes::new())),
+            open_timeout: Duration::from_secs(25),
+            write_timeout: Duration::from_secs(10),
+            close_timeout: Duration::from_secs(5),
+            lifetime: None,
+            overlap: Duration::from_secs(5),
+            clock_jump: Duration::from_secs(30),
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
+        }
+    }
+
+    /// How long a socket may be silent before it counts as dead. It is asked for a sign of
+    /// life after each third of that time.
+    pub const fn alive_within(mut self, limit: Duration) -> Self {
+        self.alive_within = limit;
+        self
+    }
+
+    /// The frame that asks for a sign of life; a ping if not set. `None` if the platform's
+    /// own heartbeat is sent by the owner.
+    pub fn heartbeat(mut self, frame: Option<Frame>) -> Self {
+        self.heartbeat = frame;
+        self
+    }
+
+    /// How long opening a socket may take, from the first step to the platform's welcome.
+    pub const fn open_timeout(mut self, limit: Duration) -> Self {
+        self.open_timeout = limit;
+        self
+    }
+
+    /// How long a frame may wait to be written before the socket counts as dead.
+    pub const fn write_timeout(mut self, limit: Duration) -> Self {
+        self.write_timeout = limit;
+        self
+    }
+
+    /// Replaces each socket before it is this old: the replacement begins at 85 % to 95 %
+    /// of the age, so that many sockets opened together do not fall due together.
+    pub const fn lifetime(mut self, lifetime: Duration) -> Self {
+        self.lifetime = Some(lifetime);
+        self
+    }
+
+    /// How long a replaced socket stays open beside the new one.
+    pub const fn overlap(mut self, overlap: Duration) -> Self {
+        self.overlap = overlap;
+        self
+    }
+
+    /// How far the wall clock may run ahead between two looks before the machine counts as
+    /// having slept.
+    pub const fn clock_jump(mut self, limit: Duration) -> Self {
+        self.clock_jump = limit;
+        self
+    }
+
+    /// The waits between attempts.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.backoff = backoff;
+        self
+    }
+}
