@@ -21,6 +21,10 @@ const START: Duration = Duration::from_secs(1_767_225_600);
 /// How often [`VirtualClock::drive`] lets other tasks run before it moves time.
 const YIELDS: u32 = 64;
 
+/// How often a future may be polled at one and the same time. One that is still busy then
+/// is taken to spin: time moves on, so that a deadline ends it.
+const SPINS: u32 = 1_000_000;
+
 /// A [`Clock`] whose time only a test moves. Clones share the time.
 ///
 /// Sleepers wake in the order of their deadlines, and in the order in which they fell
@@ -135,6 +139,10 @@ impl VirtualClock {
 
     /// Runs a future and moves time to the next deadline whenever nothing else can run.
     ///
+    /// A future that is polled a million times without a pause is taken to spin: time moves
+    /// all the same, so that a retry without a wait ends in a timeout and not in a test
+    /// that hangs.
+    ///
     /// Works in any executor. Other tasks of a single-threaded one are given the chance to
     /// run before time moves; what waits for a real socket or another thread is not seen,
     /// so time would run ahead of it.
@@ -146,10 +154,16 @@ impl VirtualClock {
         });
         let waker = Waker::from(Arc::clone(&signal));
         let mut idle = 0;
+        let mut spins = 0;
         poll_fn(|cx| {
             *lock(&signal.outer) = Some(cx.waker().clone());
             if signal.woken.swap(false, Ordering::AcqRel) {
                 idle = 0;
+                spins += 1;
+                if spins == SPINS {
+                    spins = 0;
+                    self.wake_first(Duration::MAX);
+                }
                 return match future.as_mut().poll(&mut Context::from_waker(&waker)) {
                     Poll::Ready(output) => Poll::Ready(output),
                     Poll::Pending => {
@@ -163,6 +177,7 @@ impl VirtualClock {
                 cx.waker().wake_by_ref();
             } else if self.wake_first(Duration::MAX) {
                 idle = 0;
+                spins = 0;
                 cx.waker().wake_by_ref();
             }
             Poll::Pending

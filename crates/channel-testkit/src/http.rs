@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -355,6 +356,20 @@ async fn settle(mut reply: Reply) -> Result<Response<Bytes>, HttpError> {
     }
 }
 
+/// Lets others run, as an exchange over a network would: whoever asks again and again
+/// without a wait must not keep the thread to itself.
+async fn yield_once() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 #[async_trait]
 impl HttpClient for FakeHttp {
     async fn execute(&self, request: HttpRequest) -> Result<Response<Bytes>, HttpError> {
@@ -378,6 +393,7 @@ impl HttpClient for FakeHttp {
             max_response,
             guarded,
         });
+        yield_once().await;
         let reply = self.reply_to(&request);
         match timeout(self.clock.as_ref(), deadline, settle(reply)).await {
             Ok(Ok(response)) if response.body().len() > max_response => {

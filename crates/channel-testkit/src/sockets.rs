@@ -19,6 +19,9 @@ use crate::wait::Shared;
 /// connection.
 const FRAMES: usize = 4_096;
 
+/// How many connections wait to be accepted; beyond it attempts fail.
+const BACKLOG: usize = 128;
+
 /// One connection, seen from above.
 #[derive(Default)]
 struct Wire {
@@ -384,8 +387,14 @@ impl SocketConnector for FakeSockets {
             Some(Handshake::Hang) => std::future::pending().await,
             None => {
                 let (client, peer) = pair(request.request, request.max_message);
-                self.0.change(|listener| listener.waiting.push_back(peer));
-                Ok(client)
+                self.0.change(|listener| {
+                    if listener.waiting.len() >= BACKLOG {
+                        let reason = "nobody accepts connections";
+                        return Err(Error::new(ErrorKind::Unavailable, reason));
+                    }
+                    listener.waiting.push_back(peer);
+                    Ok(client as BoxSocket)
+                })
             }
         }
     }

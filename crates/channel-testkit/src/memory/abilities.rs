@@ -10,7 +10,7 @@ use channel_core::{
 };
 
 use super::MemoryChannel;
-use super::platform::{parts, words};
+use super::platform::{parts, remember, words};
 use super::wire::{BOT, PLATFORM};
 
 #[async_trait]
@@ -126,7 +126,7 @@ impl React for MemoryChannel {
 impl Typing for MemoryChannel {
     async fn start_typing(&self, to: &Destination) -> Result<()> {
         self.call("show typing", |state| {
-            state.typing.push(to.clone());
+            remember(&mut state.typing, to.clone());
             Ok(())
         })
     }
@@ -155,9 +155,8 @@ impl Media for MemoryChannel {
 impl Actions for MemoryChannel {
     async fn answer_action(&self, action: &Action, notice: Option<&str>) -> Result<()> {
         self.call("answer action", |state| {
-            state
-                .answered
-                .push((action.id.clone(), notice.map(str::to_owned)));
+            let answer = (action.id.clone(), notice.map(str::to_owned));
+            remember(&mut state.answered, answer);
             Ok(())
         })
     }

@@ -131,11 +131,8 @@ impl State {
         self.call(|state| {
             let mut message = message;
             message.at.id = MessageId::from(format!("m{}", state.next_id()));
-            if state.sent.len() == KEPT {
-                state.sent.remove(0);
-            }
             let at = message.at.clone();
-            state.sent.push(message);
+            remember(&mut state.sent, message);
             Ok(at)
         })
     }
@@ -161,6 +158,14 @@ impl State {
         }
         Ok(receipt)
     }
+}
+
+/// Adds to a list, at the cost of its oldest entry if it is full.
+pub(super) fn remember<T>(list: &mut Vec<T>, entry: T) {
+    if list.len() >= KEPT {
+        list.remove(0);
+    }
+    list.push(entry);
 }
 
 /// Takes a message apart into what the platform takes at once: the words in as many

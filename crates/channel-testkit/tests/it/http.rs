@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use channel_core::{Clock as _, HttpBody, HttpClient as _, HttpErrorKind, HttpRequest};
+use channel_core::{Clock as _, HttpBody, HttpClient as _, HttpErrorKind, HttpRequest, timeout};
 use channel_testkit::{FakeTransport, Reply, fake_transport};
 use futures_util::future::join;
 use http::{Request, StatusCode};
@@ -113,4 +113,17 @@ fn an_answer_can_come_later() {
     });
     assert_eq!(status(&fake, "/poll"), StatusCode::OK);
     assert_eq!(fake.clock.elapsed(), Duration::from_secs(20));
+}
+
+#[test]
+fn whoever_asks_without_a_wait_still_runs_into_a_deadline() {
+    let fake = fake_transport();
+    let spinning = async {
+        loop {
+            let _ = fake.http.execute(post("/", "")).await;
+        }
+    };
+    let ended = timeout(&fake.clock, Duration::from_secs(60), spinning);
+    let ended: Result<(), _> = fake.clock.block_on(ended);
+    assert!(ended.is_err());
 }

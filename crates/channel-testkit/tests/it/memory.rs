@@ -1,6 +1,6 @@
 //! The in-memory channel as a subject of the suite.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use channel_core::{
@@ -63,6 +63,7 @@ pub(crate) struct MemoryPlatform {
     channel: MemoryChannel,
     webhook: bool,
     secret: String,
+    last: Mutex<Option<http::Request<Bytes>>>,
     /// The name under which the platform echoes what the bot writes.
     pub(crate) bot: &'static str,
 }
@@ -73,6 +74,7 @@ impl MemoryPlatform {
             channel,
             webhook,
             secret: secret.to_owned(),
+            last: Mutex::default(),
             bot: "bot",
         }
     }
@@ -86,7 +88,10 @@ impl MemoryPlatform {
 
     fn happened(&self) -> Happened {
         match self.channel.take_requests().pop() {
-            Some(request) => Happened::requested(request),
+            Some(request) => {
+                *self.last.lock().unwrap() = Some(request.clone());
+                Happened::requested(request)
+            }
             None => Happened::queued(),
         }
     }
@@ -143,6 +148,10 @@ impl FakePlatform for MemoryPlatform {
                 .channel
                 .deliver_raw(r#"{"id":"event-x","kind":"poll_closed","answer":42}"#),
             Happening::Malformed => self.channel.deliver_raw(&b"{\"id\":\xff"[..]),
+            Happening::Again => {
+                let last = self.last.lock().unwrap().clone();
+                return last.map(Happened::requested);
+            }
             _ => return None,
         }
         let queued = if self.webhook {

@@ -143,3 +143,17 @@ fn text_to_send_has_to_be_text() {
         assert_eq!(error.kind(), ErrorKind::Invalid);
     });
 }
+
+#[test]
+fn a_client_that_reconnects_for_ever_is_stopped_by_the_backlog() {
+    run(async {
+        let sockets = FakeSockets::new();
+        for _ in 0..128 {
+            assert!(sockets.connect(request()).await.is_ok());
+        }
+        let error = sockets.connect(request()).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        drop(sockets.accept().await);
+        assert!(sockets.connect(request()).await.is_ok());
+    });
+}
