@@ -1,26 +1,43 @@
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use channel_core::{Clock as _, Random as _, timeout};
 use channel_testkit::{SeededRandom, VirtualClock};
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Notes its number when it is woken.
+struct Woken(usize, Arc<Mutex<Vec<usize>>>);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
 #[test]
-fn wakes_sleepers_in_the_order_of_their_deadlines() {
+fn wakes_sleepers_in_the_order_of_their_deadlines_and_then_of_their_coming() {
     let clock = VirtualClock::new();
     let order = Arc::new(Mutex::new(Vec::new()));
-    let sleepers = [3, 1, 2, 1].map(|seconds| {
-        let (clock, order) = (clock.clone(), Arc::clone(&order));
-        async move {
-            clock.sleep(SECOND * seconds).await;
-            order.lock().unwrap().push((seconds, clock.elapsed()));
-        }
-    });
-    clock.block_on(join_all(sleepers));
-    let seen = order.lock().unwrap().clone();
-    assert_eq!(seen, [1, 1, 2, 3].map(|s| (s, SECOND * s)));
+    let mut sleeps: Vec<_> = [3, 1, 2, 1].map(|s| clock.sleep(SECOND * s)).into();
+    for (number, sleep) in sleeps.iter_mut().enumerate() {
+        let waker = Waker::from(Arc::new(Woken(number, Arc::clone(&order))));
+        assert!(
+            sleep
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+    }
+    clock.advance_to_next();
+    assert_eq!(*order.lock().unwrap(), [1]);
+    clock.advance(SECOND);
+    assert_eq!(*order.lock().unwrap(), [1, 3, 2]);
+    assert_eq!(clock.next_deadline(), Some(SECOND));
+    clock.advance_to_next();
+    assert_eq!(*order.lock().unwrap(), [1, 3, 2, 0]);
 }
 
 #[test]
