@@ -1,5 +1,8 @@
 //! Tests of the test kit itself.
-#![expect(clippy::unwrap_used, reason = "a failing helper is a failing test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "an unwrap that fails is a test that fails"
+)]
 
 mod bot;
 mod broken;
