@@ -7,6 +7,7 @@ mod proxy;
 mod reconnect;
 mod server;
 mod socket;
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 mod tls;
 
 use ::http::Request;
@@ -23,4 +24,18 @@ fn client() -> HttpTransport {
 
 fn get(url: &str) -> HttpRequest {
     HttpRequest::new(Request::get(url).body(HttpBody::empty()).unwrap())
+}
+
+#[test]
+fn the_public_types_can_be_shared_or_moved_between_threads() {
+    fn shared<T: Send + Sync + Clone + std::fmt::Debug>() {}
+    fn moved<T: Send + Unpin>() {}
+    shared::<HttpTransport>();
+    shared::<channel_http::HttpTransportBuilder>();
+    shared::<channel_http::SystemClock>();
+    shared::<channel_http::OsRandom>();
+    shared::<channel_http::guard::Guard>();
+    shared::<channel_http::reconnect::ReconnectCounters>();
+    shared::<channel_http::reconnect::ReconnectSettings>();
+    moved::<channel_http::reconnect::ReconnectingSocket>();
 }

@@ -1,13 +1,18 @@
 //! Websockets.
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
-    BoxSocket, CloseFrame, Error, ErrorKind, Frame, SocketConnector as _, SocketRequest,
+    Backoff, BoxSocket, CloseFrame, Error, ErrorKind, Frame, SocketConnector as _, SocketRequest,
+    Transport,
 };
 use channel_http::HttpTransport;
+use channel_http::reconnect::{
+    Cause, DialAddress, ReconnectSettings, ReconnectingSocket, SocketEvent,
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::Request;
 use tokio::io::AsyncWriteExt as _;
@@ -19,7 +24,6 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame as WsClose, Role};
 
 use crate::client;
 use crate::server::{Server, read_request};
-use crate::tls::pki;
 
 const CANARY: &str = "xapp-1-A0B1C2-canary";
 
@@ -340,9 +344,10 @@ async fn only_websocket_addresses_are_valid() {
     }
 }
 
+#[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 #[tokio::test]
 async fn speaks_tls_and_offers_no_http2() {
-    let pki = pki("localhost", &["h2", "http/1.1"], |_| {});
+    let pki = crate::tls::pki("localhost", &["h2", "http/1.1"], |_| {});
     let acceptor = pki.acceptor();
     let server = Server::start(move |stream, _| {
         let acceptor = acceptor.clone();
@@ -399,4 +404,30 @@ async fn keeps_what_comes_together_with_the_handshake() {
     .await;
     let mut socket = open(&server).await;
     assert_eq!(socket.next().await.unwrap().unwrap(), Frame::text("hello"));
+}
+
+/// The reconnecting socket over real ones: a server that breaks each socket after one message.
+#[tokio::test]
+async fn a_reconnecting_socket_outlives_its_connections() {
+    let server = websocket(|mut socket| async move {
+        let _ = socket.send(Message::text("hello")).await;
+    })
+    .await;
+    let transport = Transport::from(client());
+    let dial = DialAddress::new(Arc::clone(&transport.sockets), request(&server));
+    let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(2));
+    let settings = ReconnectSettings::new().backoff(backoff);
+    let mut socket = ReconnectingSocket::new(Arc::new(dial), &transport, settings);
+    let counters = socket.counters();
+    let mut hellos = 0;
+    while hellos < 5 {
+        if let Some(SocketEvent::Frame { frame, .. }) = socket.next().await {
+            assert_eq!(frame, Frame::text("hello"));
+            hellos += 1;
+        }
+    }
+    assert_eq!(server.connections(), 5);
+    assert_eq!(counters.count(Cause::Broken), 4);
+    socket.close();
+    while socket.next().await.is_some() {}
 }
