@@ -20,7 +20,7 @@ use crate::code::Refusal;
 use crate::config::AckAfter;
 use crate::hub::Place;
 use crate::inbound::ack;
-use crate::inbox::Answer;
+use crate::inbox::{Answer, Found};
 use crate::link::Closing;
 use crate::message::PLATFORM;
 use crate::session::error;
@@ -58,7 +58,8 @@ impl Stream for EventStream {
         if let Some((token, waiting)) = hub.inbox.take(cx.waker()) {
             let now = this.shared.transport.clock.now();
             let event = waiting.event.clone();
-            if this.shared.config.ack_after == AckAfter::Delivered && !waiting.answered {
+            let at_once = this.shared.config.ack_after == AckAfter::Delivered;
+            if at_once && !waiting.answered && !waiting.is_press() {
                 waiting.answered = true;
                 tell(&waiting.answer, ack(&waiting.answer, false, now, None));
             }
@@ -146,7 +147,8 @@ impl Acknowledge for Shared {
             }
         }
         drop(hub);
-        if !waiting.answered {
+        // A press has one answer, and the application gives it: see `answer`.
+        if !waiting.answered && !waiting.is_press() {
             tell(&waiting.answer, ack(&waiting.answer, false, now, None));
         }
         Ok(())
@@ -171,32 +173,21 @@ impl Acknowledge for Shared {
 impl Standard {
     /// Tells the client that its press has arrived, with a notice if there is one.
     pub(crate) fn answer(&self, action: &Action, notice: Option<&str>) -> Result<()> {
-        let not_found = || {
-            Error::new(ErrorKind::NotFound, "the press is not known, or no longer")
-                .on(PLATFORM, "answer action")
-        };
         let now = self.0.transport.clock.now();
         let mut hub = self.0.hub();
-        let found = hub.inbox.find(&EventId::new(action.id.as_str()));
-        match found.ok_or_else(not_found)? {
-            Ok(waiting) => {
-                waiting.answered = true;
-                tell(&waiting.answer, ack(&waiting.answer, false, now, notice));
+        let found = hub.inbox.find_press(&EventId::new(action.id.as_str()));
+        let (answer, answered) = match found {
+            Some(Found::Waiting(waiting)) => (&waiting.answer, &mut waiting.answered),
+            Some(Found::Accepted(press)) => (&press.answer, &mut press.answered),
+            None => {
+                let message = "the press is not known, or no longer";
+                return Err(Error::new(ErrorKind::NotFound, message).on(PLATFORM, "answer action"));
             }
-            // The press was acknowledged when it was stored: only a notice is still news.
-            Err(at) if notice.is_some() => {
-                let place = Place::parse(&action.chat.id).ok_or_else(not_found)?;
-                let (_, of) = action.id.as_str().rsplit_once('/').ok_or_else(not_found)?;
-                for link in hub.links_of(&action.sender.account.sender) {
-                    let answer = Answer {
-                        link: Arc::downgrade(link),
-                        of: of.to_owned(),
-                        conversation: place.conversation().to_owned(),
-                    };
-                    link.push(ack(&answer, false, at, notice));
-                }
-            }
-            Err(_) => {}
+        };
+        // Once it is answered, only a notice is still news.
+        if !*answered || notice.is_some() {
+            tell(answer, ack(answer, false, now, notice));
+            *answered = true;
         }
         Ok(())
     }

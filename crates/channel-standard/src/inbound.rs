@@ -3,19 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use channel_core::{
-    AccountRef, Action, ActionId, Addressed, ChannelId, Chat, ChatKind, Command, Deleted, Event,
-    EventId, EventKind, MessageId, MessageRef, Proof, Raw, Reaction, ReplyTo, Sender, SenderId,
-    Target,
+    AccountRef, Action, ActionId, Addressed, ChannelId, Chat, ChatKind, Deleted, Event, EventId,
+    EventKind, MessageId, MessageRef, Proof, Raw, Reaction, ReplyTo, Sender, SenderId, Target,
 };
-use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
+use crate::addressed::{addressed, addressed_text};
 use crate::auth::random_text;
+use crate::check::{check_message, check_text, checked_id};
 use crate::code::{Code, Refusal};
+use crate::digest::{Hasher, hash_message};
 use crate::history::{Known, Owner};
 use crate::hub::{Hub, Place};
 use crate::inbox::{Admission, Answer, Hash};
@@ -31,16 +29,10 @@ use crate::wire::client::{
     decode_frame,
 };
 use crate::wire::server::{self, Ack, File, ServerFrame};
-use crate::wire::{
-    DEFAULT_CONVERSATION, MAX_ATTACHMENTS, MAX_INLINE, MAX_INLINE_TOTAL, MAX_META, MAX_TEXT, is_id,
-};
+use crate::wire::{DEFAULT_CONVERSATION, is_id};
 
 /// The longest reaction, in bytes of UTF-8.
 const MAX_EMOJI: usize = 64;
-/// The longest name or type of a file, in bytes of UTF-8.
-const MAX_FILE_WORDS: usize = 255;
-/// The longest address of a file, in bytes.
-const MAX_URL: usize = 2048;
 
 /// A frame whose event is to be made under the hub's lock.
 struct Submission<'a> {
@@ -146,7 +138,7 @@ impl Session {
         }
         let Some(client) = &self.client else { return };
         let shared = Arc::clone(&self.shared);
-        let mut hub = shared.hub();
+        let hub = shared.hub();
         let newest = hub
             .history(&place)
             .and_then(|history| history.known(id))
@@ -154,7 +146,7 @@ impl Session {
         let rev = frame.rev.unwrap_or(newest + 1);
         let event = EventId::from(format!("{}/edit/{rev}", self.event_id(&place, id)));
         // A late edit changes nothing, and its client need not send it again.
-        let is_late = rev < newest && hub.inbox.find(&event).is_none();
+        let is_late = rev < newest && !hub.inbox.knows(&event);
         drop(hub);
         if is_late {
             return self.superseded(id, &place);
@@ -473,10 +465,6 @@ pub(crate) fn ack(answer: &Answer, duplicate: bool, at: SystemTime, notice: Opti
     .encode()
 }
 
-fn checked_id(id: Option<&str>) -> Result<&str, Code> {
-    id.filter(|id| is_id(id)).ok_or(Code::InvalidId)
-}
-
 fn own_message<'a>(
     hub: &'a mut Hub,
     place: &Place,
@@ -491,87 +479,6 @@ fn own_message<'a>(
         None => Err(Code::UnknownMessage.into()),
         Some(known) if !known.is_of(client) => Err(Code::NotOwner.into()),
         Some(known) => Ok(known),
-    }
-}
-
-fn check_text(text: &str) -> Result<(), Code> {
-    if text.len() > MAX_TEXT && text.chars().count() > MAX_TEXT {
-        return Err(Code::TextTooLong);
-    }
-    // NUL cannot be stored as text everywhere, and no keyboard makes it.
-    if text.contains('\0') {
-        return Err(Code::BadFrame);
-    }
-    Ok(())
-}
-
-/// Checks everything that can be judged from the frame alone; the bytes of its files.
-fn check_message(frame: &MessageFrame<'_>) -> Result<Vec<Option<Bytes>>, Code> {
-    let text = frame.text.as_deref().unwrap_or_default();
-    let files = frame.attachments.as_deref().unwrap_or_default();
-    check_text(text)?;
-    if text.is_empty() && files.is_empty() {
-        return Err(Code::EmptyMessage);
-    }
-    for id in [frame.reply_to.as_deref(), frame.thread.as_deref()]
-        .into_iter()
-        .flatten()
-    {
-        checked_id(Some(id))?;
-    }
-    if let Some(meta) = frame.meta
-        && (meta.get().len() > MAX_META || !meta.get().starts_with('{'))
-    {
-        return Err(Code::BadFrame);
-    }
-    if files.len() > MAX_ATTACHMENTS {
-        return Err(Code::TooManyAttachments);
-    }
-    let mut total = 0;
-    files
-        .iter()
-        .map(|file| check_file(file, &mut total))
-        .collect()
-}
-
-fn check_file(file: &FileFrame<'_>, total: &mut usize) -> Result<Option<Bytes>, Code> {
-    let words = [file.name.as_deref(), file.mime.as_deref()];
-    if words
-        .into_iter()
-        .flatten()
-        .any(|words| words.len() > MAX_FILE_WORDS || words.chars().any(char::is_control))
-    {
-        return Err(Code::InvalidMedia);
-    }
-    match (&file.data, &file.url, &file.media_id) {
-        (Some(data), None, None) => {
-            // Longer text cannot decode to an allowed size; it is not even looked at.
-            if data.len() > MAX_INLINE.div_ceil(3) * 4 {
-                return Err(Code::InvalidMedia);
-            }
-            let bytes = STANDARD
-                .decode(data.as_bytes())
-                .map_err(|_| Code::InvalidMedia)?;
-            *total += bytes.len();
-            if bytes.len() > MAX_INLINE || *total > MAX_INLINE_TOTAL {
-                return Err(Code::InvalidMedia);
-            }
-            Ok(Some(Bytes::from(bytes)))
-        }
-        (None, Some(url), None) => {
-            let plain = url.len() <= MAX_URL
-                && url.starts_with("https://")
-                && url
-                    .parse::<http::Uri>()
-                    .is_ok_and(|uri| uri.host().is_some());
-            if plain {
-                Ok(None)
-            } else {
-                Err(Code::InvalidMedia)
-            }
-        }
-        (None, None, Some(id)) if is_id(id) => Ok(None),
-        _ => Err(Code::InvalidMedia),
     }
 }
 
@@ -625,117 +532,6 @@ fn mirrored_file((file, stored): (&FileFrame<'_>, Option<(String, u64)>)) -> Fil
         url: file.url.as_deref().map(str::to_owned),
         media_id: stored.map(|(id, _)| id),
     }
-}
-
-/// Why a message is meant for the bot.
-fn addressed(
-    shared: &Shared,
-    place: &Place,
-    frame: &MessageFrame<'_>,
-    quotes_me: bool,
-) -> Addressed {
-    #[derive(Deserialize)]
-    struct Meta {
-        mention: Option<bool>,
-    }
-    if place.kind() == ChatKind::Direct {
-        return Addressed::Direct;
-    }
-    let by_meta = frame
-        .meta
-        .and_then(|meta| serde_json::from_str::<Meta>(meta.get()).ok())
-        .and_then(|meta| meta.mention);
-    match addressed_text(shared, frame.text.as_deref().unwrap_or_default()) {
-        Addressed::Mention => Addressed::Mention,
-        _ if by_meta == Some(true) => Addressed::Mention,
-        _ if quotes_me => Addressed::Reply,
-        otherwise => otherwise,
-    }
-}
-
-fn addressed_text(shared: &Shared, text: &str) -> Addressed {
-    let names = [shared.config.bot_name.as_str(), &shared.config.bot_id];
-    if let Some(command) = Command::parse(text) {
-        // `/word@name` is for whoever has that name.
-        let word = text.split_whitespace().next().unwrap_or_default();
-        let of = word.split_once('@').map(|(_, of)| of);
-        let is_mine = of.is_none_or(|of| names.iter().any(|name| name.eq_ignore_ascii_case(of)));
-        if is_mine && !command.name.is_empty() {
-            return Addressed::Command;
-        }
-    }
-    if names.iter().any(|name| mentions(text, name)) {
-        return Addressed::Mention;
-    }
-    Addressed::No
-}
-
-/// Whether the text holds `@name` as a word.
-fn mentions(text: &str, name: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    text.match_indices('@').any(|(at, _)| {
-        let before = text.get(..at).and_then(|before| before.chars().next_back());
-        let Some(rest) = text.get(at + 1..) else {
-            return false;
-        };
-        let Some(found) = rest.get(..name.len()) else {
-            return false;
-        };
-        let after = rest
-            .get(name.len()..)
-            .and_then(|after| after.chars().next());
-        found.eq_ignore_ascii_case(name)
-            && !before.is_some_and(is_word)
-            && !after.is_some_and(is_word)
-    })
-}
-
-/// The canonical content of a frame: every part with its length, so that no two contents
-/// look alike.
-struct Hasher(Sha256);
-
-impl Hasher {
-    fn new(kind: &str) -> Self {
-        let mut hasher = Self(Sha256::new());
-        hasher.add(Some(kind));
-        hasher
-    }
-
-    fn add(&mut self, part: Option<&str>) {
-        match part {
-            Some(part) => {
-                self.0.update((part.len() as u64 + 1).to_le_bytes());
-                self.0.update(part);
-            }
-            None => self.0.update(0u64.to_le_bytes()),
-        }
-    }
-
-    fn finish(self) -> Hash {
-        self.0.finalize().into()
-    }
-}
-
-fn hash_message(frame: &MessageFrame<'_>) -> Hash {
-    let mut hasher = Hasher::new("message");
-    hasher.add(frame.text.as_deref());
-    let format = frame.format.unwrap_or_default();
-    hasher.add(Some(format.as_str()));
-    hasher.add(frame.reply_to.as_deref());
-    hasher.add(frame.thread.as_deref());
-    for file in frame.attachments.as_deref().unwrap_or_default() {
-        hasher.add(Some(file.kind.unwrap_or_default().as_str()));
-        for part in [
-            &file.name,
-            &file.mime,
-            &file.data,
-            &file.url,
-            &file.media_id,
-        ] {
-            hasher.add(part.as_deref());
-        }
-    }
-    hasher.finish()
 }
 
 /// Decodes a `message` frame and makes its event, as for an unverified client in a direct

@@ -5,7 +5,7 @@ use std::sync::Weak;
 use std::task::Waker;
 use std::time::SystemTime;
 
-use channel_core::{Event, EventId};
+use channel_core::{Event, EventId, EventKind};
 
 use crate::link::Link;
 use crate::mirror::Mirror;
@@ -38,6 +38,13 @@ pub(crate) struct Waiting {
     remembered: bool,
 }
 
+impl Waiting {
+    /// Whether it is the press of a button, which the application answers by itself.
+    pub(crate) const fn is_press(&self) -> bool {
+        matches!(self.event.kind, EventKind::Action(_))
+    }
+}
+
 /// What is known of a frame id.
 #[derive(Debug)]
 struct Seen {
@@ -45,10 +52,25 @@ struct Seen {
     state: SeenState,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum SeenState {
     Waiting(u64),
-    Accepted(SystemTime),
+    Accepted(SystemTime, Option<Box<Press>>),
+}
+
+/// A press of a button that the application has stored: it is answered when the
+/// application says so.
+#[derive(Debug)]
+pub(crate) struct Press {
+    pub(crate) answer: Answer,
+    pub(crate) answered: bool,
+}
+
+/// Where an answer to a press goes.
+#[derive(Debug)]
+pub(crate) enum Found<'a> {
+    Waiting(&'a mut Waiting),
+    Accepted(&'a mut Press),
 }
 
 /// How a frame with an id is to be treated.
@@ -105,24 +127,31 @@ impl Inbox {
         hash: Option<&Hash>,
         answer: &Answer,
     ) -> Admission {
-        if let Some(seen) = hash.and(self.seen.get(id)) {
-            if hash != Some(&seen.hash) {
+        if let Some(hash) = hash
+            && let Some(seen) = self.seen.get_mut(id)
+        {
+            if *hash != seen.hash {
                 return Admission::Conflict;
             }
-            return match seen.state {
-                SeenState::Accepted(at) => Admission::Duplicate(at),
-                SeenState::Waiting(token) => {
-                    if let Some(waiting) = self.waiting.get_mut(&token) {
-                        waiting.answer = answer.clone();
+            let token = match &mut seen.state {
+                SeenState::Waiting(token) => *token,
+                SeenState::Accepted(at, press) => {
+                    if let Some(press) = press {
+                        press.answer = answer.clone();
+                        press.answered = true;
                     }
-                    if let Some(at) = self.returned.iter().position(|&it| it == token) {
-                        self.returned.remove(at);
-                        self.queue.push_back(token);
-                        self.wake();
-                    }
-                    Admission::Waiting
+                    return Admission::Duplicate(*at);
                 }
             };
+            if let Some(waiting) = self.waiting.get_mut(&token) {
+                waiting.answer = answer.clone();
+            }
+            if let Some(at) = self.returned.iter().position(|&it| it == token) {
+                self.returned.remove(at);
+                self.queue.push_back(token);
+                self.wake();
+            }
+            return Admission::Waiting;
         }
         if self.waiting.len() >= self.limit {
             // An event that the application has dropped can be sent again by its client.
@@ -205,7 +234,13 @@ impl Inbox {
         if let Some(seen) = self.seen.get_mut(&waiting.event.id)
             && waiting.remembered
         {
-            seen.state = SeenState::Accepted(now);
+            let press = waiting.is_press().then(|| {
+                Box::new(Press {
+                    answer: waiting.answer.clone(),
+                    answered: waiting.answered,
+                })
+            });
+            seen.state = SeenState::Accepted(now, press);
         }
         Some(waiting)
     }
@@ -231,12 +266,19 @@ impl Inbox {
         let _ = self.refuse(token);
     }
 
-    /// The event with this id, if it is not acknowledged yet; `Err` with the time of its
-    /// acceptance if it is.
-    pub(crate) fn find(&mut self, id: &EventId) -> Option<Result<&mut Waiting, SystemTime>> {
-        match self.seen.get(id)?.state {
-            SeenState::Accepted(at) => Some(Err(at)),
-            SeenState::Waiting(token) => self.waiting.get_mut(&token).map(Ok),
+    /// Whether an id is remembered.
+    pub(crate) fn knows(&self, id: &EventId) -> bool {
+        self.seen.contains_key(id)
+    }
+
+    /// The press with this id.
+    pub(crate) fn find_press(&mut self, id: &EventId) -> Option<Found<'_>> {
+        match &mut self.seen.get_mut(id)?.state {
+            SeenState::Accepted(_, press) => press.as_deref_mut().map(Found::Accepted),
+            SeenState::Waiting(token) => {
+                let waiting = self.waiting.get_mut(token)?;
+                waiting.is_press().then_some(Found::Waiting(waiting))
+            }
         }
     }
 

@@ -1,10 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod accept;
+mod addressed;
 mod auth;
 mod channel;
+mod check;
 mod code;
 mod config;
+mod digest;
 mod events;
 mod history;
 mod hub;

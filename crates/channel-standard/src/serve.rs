@@ -32,15 +32,23 @@ pub(crate) async fn serve(shared: Arc<Shared>, slot: Slot, socket: BoxSocket) {
         // be left to write.
         Either::Left(((), write)) => {
             if link.is_closing() {
-                write.await;
+                let _ = write.await;
             }
         }
         // Our closing frame is out: reading on until the client has answered it keeps the
         // network stack from cutting the connection before the frame has arrived.
-        Either::Right(((), read)) => {
+        Either::Right((Written::Close, read)) => {
             let _ = timeout(&*shared.transport.clock, CLOSE_WITHIN, read).await;
         }
+        Either::Right((Written::Nothing, _)) => {}
     }
+}
+
+/// What became of the closing frame.
+enum Written {
+    Close,
+    /// The client takes nothing any more.
+    Nothing,
 }
 
 /// Reads frames until the client is gone.
@@ -98,7 +106,7 @@ async fn read(shared: &Shared, session: &mut Session, mut stream: SplitStream<Bo
 }
 
 /// Writes what is queued, and pings, until the connection is closed.
-async fn write(shared: &Shared, link: &Link, mut sink: SplitSink<BoxSocket, Frame>) {
+async fn write(shared: &Shared, link: &Link, mut sink: SplitSink<BoxSocket, Frame>) -> Written {
     let clock = &*shared.transport.clock;
     let limit = shared.config.write_timeout();
     let mut ping = Ping::new(clock, shared.config.ping_interval());
@@ -119,11 +127,11 @@ async fn write(shared: &Shared, link: &Link, mut sink: SplitSink<BoxSocket, Fram
             Todo::Flush => {
                 match within(clock, limit, sink.flush()).await {
                     Ok(Ok(())) => unflushed = false,
-                    Ok(Err(_)) => return,
-                    Err(Elapsed { .. }) => link.close(Closing::SLOW),
-                }
-                if link.is_closing() && unflushed {
-                    return close(clock, &mut sink, Closing::SLOW).await;
+                    Ok(Err(_)) => return Written::Nothing,
+                    Err(Elapsed { .. }) => {
+                        link.close(Closing::SLOW);
+                        return close(clock, &mut sink, Closing::SLOW).await;
+                    }
                 }
                 continue;
             }
@@ -131,7 +139,7 @@ async fn write(shared: &Shared, link: &Link, mut sink: SplitSink<BoxSocket, Fram
         };
         match within(clock, limit, sink.feed(frame)).await {
             Ok(Ok(())) => unflushed = true,
-            Ok(Err(_)) => return,
+            Ok(Err(_)) => return Written::Nothing,
             Err(Elapsed { .. }) => {
                 link.close(Closing::SLOW);
                 return close(clock, &mut sink, Closing::SLOW).await;
@@ -146,10 +154,17 @@ enum Todo {
     Ping,
 }
 
-async fn close(clock: &dyn Clock, sink: &mut SplitSink<BoxSocket, Frame>, closing: Closing) {
-    let frame = CloseFrame::new(closing.code, closing.reason);
-    // A client that does not take it learns of the end when the connection goes.
-    let _ = within(clock, CLOSE_WITHIN, sink.send(Frame::Close(Some(frame)))).await;
+async fn close(
+    clock: &dyn Clock,
+    sink: &mut SplitSink<BoxSocket, Frame>,
+    closing: Closing,
+) -> Written {
+    let frame = Frame::Close(Some(CloseFrame::new(closing.code, closing.reason)));
+    match within(clock, CLOSE_WITHIN, sink.send(frame)).await {
+        Ok(Ok(())) => Written::Close,
+        // It learns of the end when the connection goes.
+        Ok(Err(_)) | Err(Elapsed { .. }) => Written::Nothing,
+    }
 }
 
 /// The server's pings.

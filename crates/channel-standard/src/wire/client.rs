@@ -525,10 +525,7 @@ mod tests {
             panic!("not a message");
         };
         assert_eq!(message.text.as_deref(), Some("hi"));
-        assert!(matches!(
-            message.text,
-            Some(Str(std::borrow::Cow::Borrowed(_)))
-        ));
+        assert!(message.text.is_some_and(|text| text.is_borrowed()));
     }
 
     #[test]

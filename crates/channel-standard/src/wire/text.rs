@@ -7,7 +7,15 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A JSON string, borrowed where it can be.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Str<'a>(pub Cow<'a, str>);
+pub struct Str<'a>(Cow<'a, str>);
+
+impl Str<'_> {
+    /// Whether the text shares the frame's memory.
+    #[cfg(test)]
+    pub(crate) const fn is_borrowed(&self) -> bool {
+        matches!(self.0, Cow::Borrowed(_))
+    }
+}
 
 impl std::ops::Deref for Str<'_> {
     type Target = str;

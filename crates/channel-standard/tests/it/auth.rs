@@ -5,7 +5,7 @@ use http::Request;
 
 use crate::world::{TOKEN, World, bearer};
 
-fn status(result: Result<Upgrade, http::Response<bytes::Bytes>>) -> u16 {
+fn status(result: Result<Upgrade, Box<http::Response<bytes::Bytes>>>) -> u16 {
     match result {
         Ok(_) => 101,
         Err(response) => response.status().as_u16(),

@@ -27,7 +27,44 @@ pub(crate) struct World {
     pub(crate) fake: FakeTransport,
     pub(crate) channel: Standard,
     events: BoxStream<'static, Result<Received>>,
-    tasks: FuturesUnordered<BoxFuture<'static, ()>>,
+    tasks: Tasks,
+}
+
+/// The running connections.
+#[derive(Default)]
+pub(crate) struct Tasks(FuturesUnordered<BoxFuture<'static, ()>>);
+
+impl Tasks {
+    /// Lets everything run that can run, and has the context woken when more can.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) {
+        while let Poll::Ready(Some(())) = self.0.poll_next_unpin(context) {}
+    }
+}
+
+impl Tasks {
+    /// Lets everything run that can run, without time passing.
+    pub(crate) fn settle(&mut self) {
+        let flag = Arc::new(Flag(AtomicBool::new(true)));
+        let waker = Waker::from(Arc::clone(&flag));
+        let mut context = Context::from_waker(&waker);
+        while flag.0.swap(false, Ordering::AcqRel) {
+            while let Poll::Ready(Some(())) = self.0.poll_next_unpin(&mut context) {}
+        }
+    }
+
+    pub(crate) fn serve(&mut self, upgrade: Upgrade) -> Client {
+        let wire = Arc::new(Mutex::new(Wire {
+            capacity: usize::MAX,
+            ..Wire::default()
+        }));
+        let socket = Box::pin(Server {
+            wire: Arc::clone(&wire),
+            max_message: upgrade.max_message,
+        });
+        self.0.push((upgrade.serve)(socket));
+        self.settle();
+        Client { wire }
+    }
 }
 
 struct Flag(AtomicBool);
@@ -58,18 +95,13 @@ impl World {
             fake,
             channel,
             events,
-            tasks: FuturesUnordered::new(),
+            tasks: Tasks::default(),
         }
     }
 
     /// Lets everything run that can run, without time passing.
     pub(crate) fn settle(&mut self) {
-        let flag = Arc::new(Flag(AtomicBool::new(true)));
-        let waker = Waker::from(Arc::clone(&flag));
-        let mut context = Context::from_waker(&waker);
-        while flag.0.swap(false, Ordering::AcqRel) {
-            while let Poll::Ready(Some(())) = self.tasks.poll_next_unpin(&mut context) {}
-        }
+        self.tasks.settle();
     }
 
     /// Lets time pass, timer by timer.
@@ -88,11 +120,9 @@ impl World {
     pub(crate) fn upgrade(
         &self,
         request: &http::Request<()>,
-    ) -> Result<Upgrade, http::Response<Bytes>> {
+    ) -> Result<Upgrade, Box<http::Response<Bytes>>> {
         let peer = Some([192, 0, 2, 7].into());
-        self.channel
-            .accept(request, peer)
-            .map_err(|response| *response)
+        self.channel.accept(request, peer)
     }
 
     /// Opens a connection with the shared token, without a hello.
@@ -108,17 +138,7 @@ impl World {
     }
 
     pub(crate) fn serve(&mut self, upgrade: Upgrade) -> Client {
-        let wire = Arc::new(Mutex::new(Wire {
-            capacity: usize::MAX,
-            ..Wire::default()
-        }));
-        let socket = Box::pin(Server {
-            wire: Arc::clone(&wire),
-            max_message: upgrade.max_message,
-        });
-        self.tasks.push((upgrade.serve)(socket));
-        self.settle();
-        Client { wire }
+        self.tasks.serve(upgrade)
     }
 
     /// Opens a connection and says hello; the welcome is dropped.
@@ -147,13 +167,18 @@ impl World {
         client.frames()
     }
 
-    /// The next event, if there is one.
+    /// The next event, if there is one; signs of life are skipped.
     pub(crate) fn received(&mut self) -> Option<Received> {
-        self.settle();
-        self.events
-            .next()
-            .now_or_never()?
-            .map(|item| item.expect("an event"))
+        loop {
+            self.settle();
+            let received = self.events.next().now_or_never()??.expect("an event");
+            let is_news = received
+                .event()
+                .is_some_and(|event| event.name() == "connection");
+            if !is_news {
+                return Some(received);
+            }
+        }
     }
 
     /// Takes and acknowledges the next event.
