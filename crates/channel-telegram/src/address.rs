@@ -197,7 +197,10 @@ mod tests {
     #[test]
     fn refuses_what_is_no_chat() {
         for chat in ["", "@", "@a b", "@a\"", "general", "business:x", "4 2"] {
-            assert!(Address::parse(&ChatId::from(chat), "test").is_err(), "{chat}");
+            assert!(
+                Address::parse(&ChatId::from(chat), "test").is_err(),
+                "{chat}"
+            );
         }
     }
 

@@ -122,8 +122,7 @@ impl Shared {
             match (failure.reason(), failure.refusal()) {
                 (Reason::Flood, Some(refusal)) => {
                     let wait = refusal.retry_after.unwrap_or(Duration::from_secs(1));
-                    self.pacer
-                        .limited(room.chat, private, wait, self.elapsed());
+                    self.pacer.limited(room.chat, private, wait, self.elapsed());
                     if let Pace::Turn(patience) = pace
                         && wait <= patience
                         && waits < FLOOD_RETRIES
@@ -143,8 +142,7 @@ impl Shared {
                     }
                 }
                 (Reason::DeadTarget, Some(refusal)) => {
-                    self.memory
-                        .refused(room.chat, refusal.kind, self.elapsed());
+                    self.memory.refused(room.chat, refusal.kind, self.elapsed());
                 }
                 _ => {}
             }

@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use channel_core::{
-    Error, HttpBody, HttpRequest, Multipart, Result, Secret, Transport, timeout,
-};
+use channel_core::{Error, HttpBody, HttpRequest, Multipart, Result, Secret, Transport, timeout};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, Uri};
 use serde::de::DeserializeOwned;
@@ -150,7 +148,9 @@ impl Client {
                 format!("{base}/bot{token}/{}", method.wire_name())
                     .parse()
                     // The parser's own words may repeat the address.
-                    .map_err(|_| Error::config("api_base is not an address").on(PLATFORM, "configure"))
+                    .map_err(|_| {
+                        Error::config("api_base is not an address").on(PLATFORM, "configure")
+                    })
             })
             .collect::<Result<_>>()?;
         Ok(Self {
@@ -194,8 +194,8 @@ impl Client {
         let length = payload.body.len();
         let mut request = HttpRequest::new(self.request(method, payload));
         if length > SLOWEST_UPLOAD {
-            request = request
-                .deadline(UPLOAD_DEADLINE + Duration::from_secs(length / SLOWEST_UPLOAD));
+            request =
+                request.deadline(UPLOAD_DEADLINE + Duration::from_secs(length / SLOWEST_UPLOAD));
         }
         let response = self.exchange(request).await?;
         let status = response.status().as_u16();

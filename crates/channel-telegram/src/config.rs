@@ -209,7 +209,9 @@ impl TelegramBuilder {
             .strip_prefix("https://")
             .or_else(|| base.strip_prefix("http://"));
         if rest.is_none_or(|rest| rest.is_empty() || rest.contains(['?', '#', '@'])) {
-            return Err(bad("api_base has to be an http or https address without query or user"));
+            return Err(bad(
+                "api_base has to be an http or https address without query or user",
+            ));
         }
         if let Some(secret) = &config.webhook_secret {
             let fits = (1..=256).contains(&secret.expose().len())
@@ -248,14 +250,19 @@ impl TelegramBuilder {
 }
 
 #[cfg(feature = "net")]
-#[expect(clippy::unnecessary_wraps, reason = "without `net` there is no transport")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "without `net` there is no transport"
+)]
 fn default_transport() -> Result<Transport> {
     Ok(channel_http::transport())
 }
 
 #[cfg(not(feature = "net"))]
 fn default_transport() -> Result<Transport> {
-    Err(bad("a transport is needed: enable the feature `net` or call transport()"))
+    Err(bad(
+        "a transport is needed: enable the feature `net` or call transport()",
+    ))
 }
 
 impl Telegram {

@@ -66,7 +66,9 @@ enum Mark {
 
 impl State {
     fn position(&self, id: i64) -> Option<usize> {
-        self.pending.binary_search_by_key(&id, |entry| entry.id).ok()
+        self.pending
+            .binary_search_by_key(&id, |entry| entry.id)
+            .ok()
     }
 
     fn advance(&mut self) {
@@ -126,29 +128,31 @@ impl Cursor {
         let state = &mut *guard;
         let fresh = ids
             .iter()
-            .map(|&id| match state.pending.binary_search_by_key(&id, |entry| entry.id) {
-                Ok(at) => match state.pending.get_mut(at) {
-                    Some(entry) if matches!(entry.mark, Mark::Again(due) if due <= now) => {
-                        entry.mark = Mark::Out;
-                        entry.generation = generation;
+            .map(
+                |&id| match state.pending.binary_search_by_key(&id, |entry| entry.id) {
+                    Ok(at) => match state.pending.get_mut(at) {
+                        Some(entry) if matches!(entry.mark, Mark::Again(due) if due <= now) => {
+                            entry.mark = Mark::Out;
+                            entry.generation = generation;
+                            true
+                        }
+                        _ => false,
+                    },
+                    Err(_) if state.recent.contains(&id) => false,
+                    Err(at) => {
+                        state.pending.insert(
+                            at,
+                            Entry {
+                                id,
+                                mark: Mark::Out,
+                                generation,
+                                refusals: 0,
+                            },
+                        );
                         true
                     }
-                    _ => false,
                 },
-                Err(_) if state.recent.contains(&id) => false,
-                Err(at) => {
-                    state.pending.insert(
-                        at,
-                        Entry {
-                            id,
-                            mark: Mark::Out,
-                            generation,
-                            refusals: 0,
-                        },
-                    );
-                    true
-                }
-            })
+            )
             .collect();
         // What Telegram no longer returns (after 24 h) cannot hold the cursor back.
         let seen_to = if ids.len() < LIMIT {
@@ -261,7 +265,10 @@ mod tests {
         cursor.settle(7);
         cursor.settle(6);
         assert_eq!((cursor.offset(), cursor.pending()), (None, 3));
-        assert_eq!(cursor.offer(&[5, 6, 7, 8], stream, NOW), [false, false, false, true]);
+        assert_eq!(
+            cursor.offer(&[5, 6, 7, 8], stream, NOW),
+            [false, false, false, true]
+        );
         cursor.settle(5);
         assert_eq!((cursor.offset(), cursor.pending()), (Some(8), 1));
         assert_eq!(cursor.untold(), Some(8));
@@ -278,7 +285,10 @@ mod tests {
         cursor.settle(3);
         cursor.refuse(2, stream, NOW);
         assert_eq!(cursor.offer(&[2, 3], stream, NOW), [false, false]);
-        assert_eq!(cursor.offer(&[2, 3], stream, NOW + FIRST_AGAIN), [true, false]);
+        assert_eq!(
+            cursor.offer(&[2, 3], stream, NOW + FIRST_AGAIN),
+            [true, false]
+        );
         cursor.settle(2);
         assert_eq!((cursor.offset(), cursor.pending()), (Some(4), 0));
     }

@@ -97,6 +97,8 @@ static TABLE: &[Row] = &[
     row(400, "button_data_invalid", ErrorKind::Invalid, Reason::Other, "the value of a button is too long"),
     row(400, "button_url_invalid", ErrorKind::Invalid, Reason::Other, "the address of a button is not valid"),
     row(400, "file is too big", ErrorKind::Invalid, Reason::Other, "the file is too large for telegram"),
+    row(400, "image_process_failed", ErrorKind::Invalid, Reason::Other, "telegram cannot read the picture"),
+    row(400, "photo_invalid_dimensions", ErrorKind::Invalid, Reason::Other, "the picture is too large or too narrow for telegram"),
     row(400, "wrong file identifier", ErrorKind::NotFound, Reason::Other, "there is no such file"),
     row(400, "wrong file_id", ErrorKind::NotFound, Reason::Other, "there is no such file"),
     row(400, "invalid file_id", ErrorKind::NotFound, Reason::Other, "there is no such file"),
@@ -206,13 +208,11 @@ impl Failure {
         match self {
             // The token has worked for other methods before one that may be too new for a
             // self-hosted server.
-            Self::Refused(refusal) if refusal.code == 404 && !method.is_basic() => {
-                Error::new(
-                    ErrorKind::Unsupported,
-                    "the bot api server does not know the method",
-                )
-                .with_code("404")
-            }
+            Self::Refused(refusal) if refusal.code == 404 && !method.is_basic() => Error::new(
+                ErrorKind::Unsupported,
+                "the bot api server does not know the method",
+            )
+            .with_code("404"),
             Self::Refused(refusal) => refusal.error(),
             Self::Http(error) => error.into_error(repeatable),
             Self::Unreadable { status } => unreadable(status, repeatable),
@@ -318,33 +318,116 @@ mod tests {
     #[test]
     fn each_documented_description_has_its_kind() {
         let cases = [
-            (429, "Too Many Requests: retry after 7", ErrorKind::RateLimited, Reason::Flood),
-            (409, "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running", ErrorKind::Unavailable, Reason::OtherPoller),
-            (409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first", ErrorKind::Config, Reason::WebhookActive),
-            (401, "Unauthorized", ErrorKind::Unauthenticated, Reason::Token),
+            (
+                429,
+                "Too Many Requests: retry after 7",
+                ErrorKind::RateLimited,
+                Reason::Flood,
+            ),
+            (
+                409,
+                "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+                ErrorKind::Unavailable,
+                Reason::OtherPoller,
+            ),
+            (
+                409,
+                "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+                ErrorKind::Config,
+                Reason::WebhookActive,
+            ),
+            (
+                401,
+                "Unauthorized",
+                ErrorKind::Unauthenticated,
+                Reason::Token,
+            ),
             (404, "Not Found", ErrorKind::Unauthenticated, Reason::Token),
-            (403, "Forbidden: bot was blocked by the user", ErrorKind::Forbidden, Reason::DeadTarget),
-            (403, "Forbidden: bot was kicked from the supergroup chat", ErrorKind::Forbidden, Reason::DeadTarget),
-            (400, "Bad Request: chat not found", ErrorKind::NotFound, Reason::DeadTarget),
-            (400, "Bad Request: PEER_ID_INVALID", ErrorKind::NotFound, Reason::DeadTarget),
-            (400, "Bad Request: can't parse entities: Unexpected end at byte offset 4", ErrorKind::Invalid, Reason::Entities),
-            (400, "Bad Request: MESSAGE_TOO_LONG", ErrorKind::Invalid, Reason::Other),
-            (413, "Request Entity Too Large", ErrorKind::Invalid, Reason::Other),
-            (400, "Bad Request: message is not modified: specified new message content", ErrorKind::Invalid, Reason::NotModified),
-            (400, "Bad Request: query is too old and response timeout expired or query ID is invalid", ErrorKind::NotFound, Reason::Other),
-            (400, "Bad Request: something new", ErrorKind::Invalid, Reason::Other),
-            (500, "Internal Server Error", ErrorKind::Unavailable, Reason::Other),
+            (
+                403,
+                "Forbidden: bot was blocked by the user",
+                ErrorKind::Forbidden,
+                Reason::DeadTarget,
+            ),
+            (
+                403,
+                "Forbidden: bot was kicked from the supergroup chat",
+                ErrorKind::Forbidden,
+                Reason::DeadTarget,
+            ),
+            (
+                400,
+                "Bad Request: chat not found",
+                ErrorKind::NotFound,
+                Reason::DeadTarget,
+            ),
+            (
+                400,
+                "Bad Request: PEER_ID_INVALID",
+                ErrorKind::NotFound,
+                Reason::DeadTarget,
+            ),
+            (
+                400,
+                "Bad Request: can't parse entities: Unexpected end at byte offset 4",
+                ErrorKind::Invalid,
+                Reason::Entities,
+            ),
+            (
+                400,
+                "Bad Request: MESSAGE_TOO_LONG",
+                ErrorKind::Invalid,
+                Reason::Other,
+            ),
+            (
+                413,
+                "Request Entity Too Large",
+                ErrorKind::Invalid,
+                Reason::Other,
+            ),
+            (
+                400,
+                "Bad Request: message is not modified: specified new message content",
+                ErrorKind::Invalid,
+                Reason::NotModified,
+            ),
+            (
+                400,
+                "Bad Request: query is too old and response timeout expired or query ID is invalid",
+                ErrorKind::NotFound,
+                Reason::Other,
+            ),
+            (
+                400,
+                "Bad Request: something new",
+                ErrorKind::Invalid,
+                Reason::Other,
+            ),
+            (
+                500,
+                "Internal Server Error",
+                ErrorKind::Unavailable,
+                Reason::Other,
+            ),
             (418, "I'm a teapot", ErrorKind::Protocol, Reason::Other),
         ];
         for (code, description, kind, reason) in cases {
             let refusal = refusal(code, description, "{}");
-            assert_eq!((refusal.kind, refusal.reason), (kind, reason), "{description}");
+            assert_eq!(
+                (refusal.kind, refusal.reason),
+                (kind, reason),
+                "{description}"
+            );
         }
     }
 
     #[test]
     fn waits_and_new_homes_are_read() {
-        let flood = refusal(429, "Too Many Requests: retry after 5", r#"{"retry_after":9}"#);
+        let flood = refusal(
+            429,
+            "Too Many Requests: retry after 5",
+            r#"{"retry_after":9}"#,
+        );
         assert_eq!(flood.retry_after, Some(Duration::from_secs(9)));
         let flood = refusal(429, "Too Many Requests: retry after 5", "{}");
         assert_eq!(flood.retry_after, Some(Duration::from_secs(5)));
@@ -371,7 +454,9 @@ mod tests {
     #[test]
     fn a_gateway_that_gives_up_on_a_send_is_uncertain() {
         let of = |status, method| {
-            Failure::of_response(status, b"<html>").into_error(method).kind()
+            Failure::of_response(status, b"<html>")
+                .into_error(method)
+                .kind()
         };
         assert_eq!(of(502, Method::SendMessage), ErrorKind::Uncertain);
         assert_eq!(of(502, Method::GetUpdates), ErrorKind::Unavailable);

@@ -170,7 +170,10 @@ impl Poller {
         } else {
             return;
         };
-        if timeout(&*clock, limit, cursor.drained_to(most)).await.is_err() {
+        if timeout(&*clock, limit, cursor.drained_to(most))
+            .await
+            .is_err()
+        {
             self.pause = (self.pause * 2).min(LAST_PAUSE);
         }
     }
@@ -273,7 +276,11 @@ impl Poller {
         if reason == Reason::WebhookActive && shared.config.take_over_webhook && !self.took_over {
             self.took_over = true;
             let payload = Payload::json(b"{}".to_vec());
-            match shared.client.call::<bool>(Method::DeleteWebhook, payload).await {
+            match shared
+                .client
+                .call::<bool>(Method::DeleteWebhook, payload)
+                .await
+            {
                 Ok(_) => return Ok(()),
                 Err(failure) => return self.lost(failure.into_error(Method::DeleteWebhook), None),
             }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use channel_core::{
-    AccountRef, Action, ActionId, Chat, ChannelId, ChatId, Deleted, Event, EventId, EventKind,
+    AccountRef, Action, ActionId, ChannelId, Chat, ChatId, Deleted, Event, EventId, EventKind,
     MemberState, Membership, Message, MessageId, MessageRef, Moved, Proof, Raw, Reaction, ReplyTo,
     Sender, SenderKind, Target, ThreadId, Unknown,
 };
@@ -158,10 +158,7 @@ fn return_address(
         (Some(user), Some(_)) => {
             let context = ReplyContext { receiver: user.id };
             // Writing a number as JSON cannot fail.
-            reply
-                .clone()
-                .with_context(&context)
-                .unwrap_or(reply)
+            reply.clone().with_context(&context).unwrap_or(reply)
         }
         _ => reply.quoting(id.clone()),
     }
@@ -206,7 +203,11 @@ fn membership(channel: &ChannelId, me: &Me, member: wire::Member, raw: Raw) -> M
     let is_me = member.mine || member.new_chat_member.user.id == me.id;
     let who = sender_of(member.new_chat_member.user);
     let membership = Membership::new(chat, who, state, reply, raw);
-    if is_me { membership.of_me() } else { membership }
+    if is_me {
+        membership.of_me()
+    } else {
+        membership
+    }
 }
 
 fn reaction(channel: &ChannelId, update: wire::ReactionUpdate, raw: Raw) -> EventKind {
@@ -227,7 +228,11 @@ fn reaction(channel: &ChannelId, update: wire::ReactionUpdate, raw: Raw) -> Even
     let names = |kinds: &[wire::ReactionKind]| kinds.iter().map(reaction_name).collect();
     let old: Vec<String> = names(&update.old_reaction);
     let new: Vec<String> = names(&update.new_reaction);
-    reaction.added = new.iter().filter(|name| !old.contains(name)).cloned().collect();
+    reaction.added = new
+        .iter()
+        .filter(|name| !old.contains(name))
+        .cloned()
+        .collect();
     reaction.removed = old.into_iter().filter(|name| !new.contains(name)).collect();
     EventKind::Reaction(Box::new(reaction))
 }

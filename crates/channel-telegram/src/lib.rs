@@ -1,4 +1,4 @@
-//! Telegram.
+#![doc = include_str!("../README.md")]
 
 mod address;
 mod call;

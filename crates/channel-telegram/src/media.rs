@@ -84,7 +84,10 @@ fn safe_path(path: &str) -> Result<String> {
         ));
     }
     if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
-        return Err(wrong(ErrorKind::Protocol, "the path of the file is not valid"));
+        return Err(wrong(
+            ErrorKind::Protocol,
+            "the path of the file is not valid",
+        ));
     }
     Ok(utf8_percent_encode(path, PLAIN).to_string())
 }
@@ -97,7 +100,15 @@ mod tests {
     fn paths_stay_below_the_files_of_the_bot() {
         assert_eq!(safe_path("photos/file_1.jpg").unwrap(), "photos/file_1.jpg");
         assert_eq!(safe_path("a b?c#d%2e").unwrap(), "a%20b%3Fc%23d%252e");
-        for bad in ["/etc/passwd", "a/../b", "..", "", "a//b", "C:\\x", "http://x/y"] {
+        for bad in [
+            "/etc/passwd",
+            "a/../b",
+            "..",
+            "",
+            "a//b",
+            "C:\\x",
+            "http://x/y",
+        ] {
             assert!(safe_path(bad).is_err(), "{bad}");
         }
     }

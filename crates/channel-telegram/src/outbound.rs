@@ -233,9 +233,7 @@ pub(crate) fn broken_off(receipt: Receipt, (part, cause): (usize, Error), parts:
     } else {
         cause.kind()
     };
-    let operation = cause
-        .operation()
-        .unwrap_or(Method::SendMessage.operation());
+    let operation = cause.operation().unwrap_or(Method::SendMessage.operation());
     let message = format!("part {} of {parts} failed: {}", part + 1, cause.message());
     let mut error = Error::new(kind, message)
         .on(PLATFORM, operation)
@@ -272,20 +270,23 @@ async fn send_part(
     let mut retries = 0;
     loop {
         let result = match part {
-            Part::Text(words, keyboard) => {
-                send_text(shared, envelope, &words.text, &words.entities, *keyboard, pace)
-                    .await
-                    .map(|sent| vec![sent])
-            }
+            Part::Text(words, keyboard) => send_text(
+                shared,
+                envelope,
+                &words.text,
+                &words.entities,
+                *keyboard,
+                pace,
+            )
+            .await
+            .map(|sent| vec![sent]),
             Part::Files(batch, caption, keyboard) => {
                 upload::send(shared, envelope, batch, caption.as_ref(), *keyboard, pace).await
             }
         };
         match result {
             Err(error)
-                if midway
-                    && error.kind() == ErrorKind::Unavailable
-                    && retries < MIDWAY_RETRIES =>
+                if midway && error.kind() == ErrorKind::Unavailable && retries < MIDWAY_RETRIES =>
             {
                 retries += 1;
                 let wait = retry_pause(retries);

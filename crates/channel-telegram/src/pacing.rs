@@ -147,8 +147,7 @@ impl Pacer {
     }
 
     fn is_free(&self, now: Duration) -> bool {
-        self.pacing == Pacing::off()
-            && millis(now) >= self.blocked_until.load(Ordering::Acquire)
+        self.pacing == Pacing::off() && millis(now) >= self.blocked_until.load(Ordering::Acquire)
     }
 
     /// Takes the next place in the row of a chat; a block longer than `patience` is not
@@ -239,7 +238,8 @@ impl Pacer {
             row.due = row.due.max(until + bucket.slack);
         }
         rows.put(chat, row, now);
-        self.blocked_until.fetch_max(millis(until), Ordering::AcqRel);
+        self.blocked_until
+            .fetch_max(millis(until), Ordering::AcqRel);
     }
 }
 

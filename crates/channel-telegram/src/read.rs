@@ -218,7 +218,9 @@ fn attachment(file: &File, kind: AttachmentKind) -> Attachment {
     attachment.mime.clone_from(&file.mime_type);
     if kind == AttachmentKind::Image {
         // Telegram turns every photo into JPEG and does not say so.
-        attachment.mime.get_or_insert_with(|| "image/jpeg".to_owned());
+        attachment
+            .mime
+            .get_or_insert_with(|| "image/jpeg".to_owned());
     }
     attachment.bytes = file.file_size;
     attachment

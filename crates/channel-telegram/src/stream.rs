@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{
-    Body, Destination, Error, ErrorKind, MessageRef, OutboundMessage, Receipt, ReplyStream,
-    Result, async_trait,
+    Body, Destination, Error, ErrorKind, MessageRef, OutboundMessage, Receipt, ReplyStream, Result,
+    async_trait,
 };
 use serde::Serialize;
 
@@ -142,9 +142,12 @@ impl ReplyStream for Growing {
             match outbound::send(&self.shared, &files).await {
                 Ok(sent) => receipt.messages.extend(sent.messages),
                 Err(error) => {
-                    receipt
-                        .messages
-                        .extend(error.delivered().into_iter().flat_map(|sent| sent.messages.clone()));
+                    receipt.messages.extend(
+                        error
+                            .delivered()
+                            .into_iter()
+                            .flat_map(|sent| sent.messages.clone()),
+                    );
                     return Err(broken_off(receipt, (count - 1, error), count));
                 }
             }

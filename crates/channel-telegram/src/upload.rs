@@ -78,7 +78,10 @@ fn check(file: &Upload, limits: &Limits) -> Result<(), Error> {
             operation,
         )),
         UploadSource::Existing(id) if !is_blank(id.as_str()) => Ok(()),
-        _ => Err(invalid("the file has no source that telegram knows", operation)),
+        _ => Err(invalid(
+            "the file has no source that telegram knows",
+            operation,
+        )),
     }
 }
 
@@ -104,8 +107,8 @@ struct Media<'a> {
     media: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     caption: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    caption_entities: Option<&'a [Entity]>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    caption_entities: &'a [Entity],
 }
 
 /// Sends one batch.
@@ -142,7 +145,12 @@ pub(crate) async fn send(
         let names = [field.to_owned()];
         let sent: Sent = shared
             .call_chat(method, room, pace, |place| {
-                form(shared, &place.fields(), &fields, names.iter().zip(batch.files))
+                form(
+                    shared,
+                    &place.fields(),
+                    &fields,
+                    names.iter().zip(batch.files),
+                )
             })
             .await?;
         return Ok(vec![sent.at(room)]);
@@ -159,14 +167,19 @@ pub(crate) async fn send(
                 r#type: route(file.kind).2.unwrap_or("document"),
                 media: reference(file).unwrap_or_else(|| format!("attach://{name}")),
                 caption: caption.map(|words| words.text.as_str()),
-                caption_entities: caption.map(|words| words.entities.as_slice()),
+                caption_entities: caption.map_or(&[], |words| &words.entities),
             }
         })
         .collect();
     fields.push(("media", text(&media)));
     let sent: Vec<Sent> = shared
         .call_chat(Method::SendMediaGroup, room, pace, |place| {
-            form(shared, &place.fields(), &fields, names.iter().zip(batch.files))
+            form(
+                shared,
+                &place.fields(),
+                &fields,
+                names.iter().zip(batch.files),
+            )
         })
         .await?;
     Ok(sent.iter().map(|sent| sent.at(room)).collect())
@@ -212,7 +225,11 @@ fn form<'a>(
     }
     for (field, file) in files {
         if let UploadSource::Bytes(bytes) = &file.source {
-            let name = if is_blank(&file.name) { "file" } else { &file.name };
+            let name = if is_blank(&file.name) {
+                "file"
+            } else {
+                &file.name
+            };
             let mime = file.mime.as_deref().unwrap_or("application/octet-stream");
             form = form.file(field, name, mime, bytes.clone());
         }

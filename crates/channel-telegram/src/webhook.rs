@@ -118,7 +118,10 @@ impl Telegram {
     }
 
     async fn hook(&self, method: Method, fields: Vec<u8>) -> Result<()> {
-        let call = self.shared.client.call::<bool>(method, Payload::json(fields));
+        let call = self
+            .shared
+            .client
+            .call::<bool>(method, Payload::json(fields));
         call.await
             .map(|_| ())
             .map_err(|failure| failure.into_error(method))

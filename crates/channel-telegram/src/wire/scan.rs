@@ -77,7 +77,11 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn new(object: &'a [u8]) -> Option<Self> {
         // Some proxies put a byte order mark in front.
-        let start = if object.starts_with(b"\xEF\xBB\xBF") { 3 } else { 0 };
+        let start = if object.starts_with(b"\xEF\xBB\xBF") {
+            3
+        } else {
+            0
+        };
         let at = expect(object, skip_space(object, start), b'{')?;
         Some(Self { object, at })
     }
@@ -185,9 +189,17 @@ mod tests {
     #[test]
     fn refuses_what_is_no_batch() {
         for body in [
-            "", "{", "[]", "null", r#"{"ok":true}"#, r#"{"ok":false,"result":[]}"#,
-            r#"{"ok":true,"result":{}}"#, r#"{"ok":true,"result":[}"#,
-            r#"{"ok":true,"result":[1 2]}"#, r#"{"ok":true,"result":["]}"#, r#"{"ok":true,"result":[,]}"#,
+            "",
+            "{",
+            "[]",
+            "null",
+            r#"{"ok":true}"#,
+            r#"{"ok":false,"result":[]}"#,
+            r#"{"ok":true,"result":{}}"#,
+            r#"{"ok":true,"result":[}"#,
+            r#"{"ok":true,"result":[1 2]}"#,
+            r#"{"ok":true,"result":["]}"#,
+            r#"{"ok":true,"result":[,]}"#,
         ] {
             assert!(updates(body.as_bytes()).is_none(), "{body}");
         }
