@@ -1,1 +1,27 @@
-//! Connectors to chat platforms: one vocabulary, one feature per platform
+#![doc = include_str!("../README.md")]
+
+pub use channel_core as core;
+pub use channel_http as http;
+pub use channel_text as text;
+
+#[cfg(feature = "runtime")]
+pub use channel_runtime as runtime;
+#[cfg(feature = "webhook")]
+pub use channel_webhook as webhook;
+
+#[cfg(feature = "standard")]
+pub use channel_standard as standard;
+#[cfg(feature = "telegram")]
+pub use channel_telegram as telegram;
+
+/// What nearly every program needs: the core's prelude, the bot, and each platform that
+/// is switched on.
+pub mod prelude {
+    pub use channel_core::prelude::*;
+    #[cfg(feature = "runtime")]
+    pub use channel_runtime::{Bot, GroupMode, Incoming};
+    #[cfg(feature = "standard")]
+    pub use channel_standard::Standard;
+    #[cfg(feature = "telegram")]
+    pub use channel_telegram::Telegram;
+}

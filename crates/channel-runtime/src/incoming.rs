@@ -77,6 +77,13 @@ impl Incoming<Message> {
         self.channel.send(&self.subject.reply(body)).await
     }
 
+    /// The answer that [`reply`](Self::reply) would send, for adding files and buttons
+    /// before it goes to [`send`](Self::send).
+    #[must_use]
+    pub fn compose(&self, body: impl Into<Body>) -> OutboundMessage {
+        self.subject.reply(body)
+    }
+
     /// Opens a reply that grows while it is being written.
     ///
     /// On a channel without that ability only the final text is sent.

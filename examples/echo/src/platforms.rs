@@ -1,0 +1,35 @@
+//! Which platforms are on: those whose variables are set.
+
+use std::sync::Arc;
+
+use channel_kit::core::{Channel, Error};
+use channel_kit::standard::Standard;
+use channel_kit::telegram::Telegram;
+
+/// Every platform whose variables are set.
+///
+/// # Errors
+///
+/// `Config` if none is, or if the variables of one are not complete.
+pub(crate) fn configured() -> Result<Vec<Arc<dyn Channel>>, Error> {
+    let mut channels: Vec<Arc<dyn Channel>> = Vec::new();
+    if is_set("CHANNEL_TELEGRAM_") {
+        channels.push(Arc::new(Telegram::from_env()?));
+    }
+    if is_set("CHANNEL_STANDARD_") {
+        channels.push(Arc::new(Standard::from_env()?.build()?));
+    }
+    if channels.is_empty() {
+        return Err(Error::config(
+            "no platform is configured; set for example CHANNEL_TELEGRAM_BOT_TOKEN",
+        ));
+    }
+    Ok(channels)
+}
+
+/// Whether a variable of a platform is set.
+fn is_set(prefix: &str) -> bool {
+    std::env::vars_os().any(|(name, value)| {
+        !value.is_empty() && name.to_str().is_some_and(|name| name.starts_with(prefix))
+    })
+}
