@@ -1,5 +1,10 @@
 //! The black box, driven from outside: a real process, real bytes, an emulated platform.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests may panic"
+)]
 
 mod crash;
 mod process;
