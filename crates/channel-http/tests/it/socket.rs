@@ -214,7 +214,7 @@ async fn refuses_a_message_that_is_too_large() {
         request.max_message = 1000;
         let mut socket = client().connect(request).await.unwrap();
         let error = socket.next().await.unwrap().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Protocol);
+        assert_eq!(error.kind(), ErrorKind::Invalid);
         assert!(socket.next().await.is_none());
     }
 }
