@@ -348,3 +348,28 @@ impl AsyncWrite for Io {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn small_requests_are_not_held_back() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = connect(vec![address]).await.unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let addresses = |list: [&str; 5]| {
+            list.map(|ip| SocketAddr::new(ip.parse().unwrap(), 443))
+                .to_vec()
+        };
+        assert_eq!(
+            interleave(addresses(["::1", "::2", "::3", "1.1.1.1", "1.1.1.2"])),
+            addresses(["::1", "1.1.1.1", "::2", "1.1.1.2", "::3"])
+        );
+    }
+}

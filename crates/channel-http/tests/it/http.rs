@@ -215,6 +215,28 @@ async fn an_unknown_host_is_unsent() {
     assert!(!error.may_have_arrived());
 }
 
+/// Two addresses, of which only the second leads anywhere.
+#[derive(Debug)]
+struct HalfDead;
+
+#[channel_core::async_trait]
+impl Resolve for HalfDead {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec!["::1".parse().unwrap(), "127.0.0.1".parse().unwrap()])
+    }
+}
+
+#[tokio::test]
+async fn a_dead_address_is_passed_over() {
+    let server = Server::answering(ok("hello")).await;
+    let client = HttpTransport::builder()
+        .resolver(Arc::new(HalfDead))
+        .build()
+        .unwrap();
+    let url = format!("http://two.example:{}/", server.address.port());
+    assert!(client.execute(get(&url)).await.is_ok());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_connection_not_open_in_time_is_unsent() {
     let client = HttpTransport::builder()
@@ -355,9 +377,12 @@ async fn a_body_that_stands_still_is_given_up() {
         .read_timeout(Duration::from_millis(50))
         .build()
         .unwrap();
+    let start = std::time::Instant::now();
     let error = client.execute(get(&server.url("/"))).await.unwrap_err();
     assert_eq!(error.kind(), HttpErrorKind::Timeout);
     assert!(error.may_have_arrived());
+    // Long before the deadline of the request, which is 30 s.
+    assert!(start.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test]
