@@ -113,3 +113,20 @@ async fn runs_in_a_runtime_too() {
     let clock = memory.clock.clone();
     clock.drive(run(&memory)).await.assert_conforms();
 }
+
+#[test]
+fn a_channel_that_tries_again_still_conforms() {
+    for webhook in [false, true] {
+        let memory = Memory::new(webhook);
+        let clock = memory.clock.clone();
+        let (shared, random) = (
+            Arc::new(clock.clone()),
+            Arc::new(channel_testkit::SeededRandom::new(7)),
+        );
+        let subject = Decorated::new(memory, move |channel| {
+            let retry = channel_runtime::Retry::new(channel, shared.clone(), random.clone());
+            Arc::new(retry) as _
+        });
+        clock.block_on(run(&subject)).assert_conforms();
+    }
+}
