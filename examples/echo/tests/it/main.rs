@@ -8,5 +8,6 @@
 
 mod crash;
 mod process;
+mod secrets;
 mod standard;
 mod telegram;

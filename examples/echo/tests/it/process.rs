@@ -11,7 +11,7 @@ pub(crate) struct Echo {
 }
 
 /// A port that nobody uses at the moment.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
