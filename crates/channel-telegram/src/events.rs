@@ -28,7 +28,7 @@ const MAX_ANSWER: usize = 32 << 20;
 /// The pause between polls while updates are out: Telegram then answers at once, so there
 /// is nothing to wait for on its side. It grows while nothing new comes.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
+const LAST_PAUSE: Duration = Duration::from_millis(250);
 /// How long the stream may stay silent before it proves life.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(30);
 /// How long Telegram keeps updates (<https://core.telegram.org/bots/api#getting-updates>).

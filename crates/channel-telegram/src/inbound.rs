@@ -22,9 +22,13 @@ pub(crate) struct ReplyContext {
 /// Makes an event of one update. What cannot be decoded becomes an unknown event, so that
 /// nothing that Telegram sends is lost or stops the rest.
 pub(crate) fn event(channel: &ChannelId, me: &Me, id: i64, raw: Bytes) -> Event {
-    let kind = match serde_json::from_slice::<Update>(&raw) {
-        Ok(update) => kind(channel, me, update.kind, Raw::new(raw)),
-        Err(_) => {
+    // Checked once as a whole, which costs less than string by string.
+    let update = std::str::from_utf8(&raw)
+        .ok()
+        .and_then(|text| serde_json::from_str::<Update>(text).ok());
+    let kind = match update {
+        Some(update) => kind(channel, me, update.kind, Raw::new(raw)),
+        None => {
             tracing::warn!(%channel, update = id, "an update cannot be decoded");
             let name = scan::update_head(&raw).1.unwrap_or_default().to_owned();
             unknown(&name, Raw::new(raw))

@@ -169,11 +169,20 @@ impl Message {
         UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
-    /// The words with their formatting, if there is any.
+    /// The words with their formatting, if there is any. A name with `@` alone is none:
+    /// the words say it all.
     pub(crate) fn formatted(&self) -> Option<Content> {
         let (text, entities) = self.words();
-        let mut marks = entities.iter().filter_map(mark).peekable();
-        marks.peek()?;
+        let changes_the_look = |entity: &Entity| {
+            !matches!(
+                entity.kind,
+                EntityKind::Mention | EntityKind::BotCommand | EntityKind::Other
+            )
+        };
+        if !entities.iter().any(changes_the_look) {
+            return None;
+        }
+        let marks = entities.iter().filter_map(mark);
         Some(Spanned::from_utf16(text, marks).to_content())
     }
 

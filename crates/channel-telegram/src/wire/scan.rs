@@ -9,17 +9,19 @@
 pub(crate) fn updates(body: &[u8]) -> Option<Vec<&[u8]>> {
     let mut ok = false;
     let mut result = None;
-    for (name, value) in Fields::new(body)? {
-        match name {
-            b"ok" => ok = value == b"true",
-            b"result" => result = Some(value),
-            _ => {}
+    let mut fields = Fields::new(body)?;
+    while let Some(name) = fields.name() {
+        if name == b"result" && body.get(fields.at) == Some(&b'[') {
+            // Cut while it is walked over for the first and only time.
+            let (found, end) = elements(body, fields.at)?;
+            result = Some(found);
+            fields.pass(end);
+        } else {
+            let value = fields.value()?;
+            ok |= name == b"ok" && value == b"true";
         }
     }
-    if !ok {
-        return None;
-    }
-    elements(result?)
+    result.filter(|_| ok)
 }
 
 /// The id of an update, found without decoding it.
@@ -49,20 +51,20 @@ pub(crate) fn update_head(update: &[u8]) -> (Option<i64>, Option<&str>) {
     (id, name)
 }
 
-/// The values of an array.
-fn elements(array: &[u8]) -> Option<Vec<&[u8]>> {
+/// The values of an array, and where it ends.
+fn elements(body: &[u8], start: usize) -> Option<(Vec<&[u8]>, usize)> {
     let mut found = Vec::new();
-    let mut at = skip_space(array, expect(array, 0, b'[')?);
-    if array.get(at) == Some(&b']') {
-        return Some(found);
+    let mut at = skip_space(body, expect(body, start, b'[')?);
+    if body.get(at) == Some(&b']') {
+        return Some((found, at + 1));
     }
     loop {
-        let end = skip_value(array, at)?;
-        found.push(array.get(at..end)?);
-        at = skip_space(array, end);
-        match array.get(at)? {
-            b',' => at = skip_space(array, at + 1),
-            b']' => return Some(found),
+        let end = skip_value(body, at)?;
+        found.push(body.get(at..end)?);
+        at = skip_space(body, end);
+        match body.get(at)? {
+            b',' => at = skip_space(body, at + 1),
+            b']' => return Some((found, at + 1)),
             _ => return None,
         }
     }
@@ -85,26 +87,36 @@ impl<'a> Fields<'a> {
         let at = expect(object, skip_space(object, start), b'{')?;
         Some(Self { object, at })
     }
+
+    /// Moves to the value of the next field.
+    fn name(&mut self) -> Option<&'a [u8]> {
+        let start = expect(self.object, skip_space(self.object, self.at), b'"')?;
+        let after = skip_string(self.object, start)?;
+        let colon = expect(self.object, skip_space(self.object, after), b':')?;
+        self.at = skip_space(self.object, colon);
+        self.object.get(start..after - 1)
+    }
+
+    /// The value, and on to the next field.
+    fn value(&mut self) -> Option<&'a [u8]> {
+        let start = self.at;
+        let end = skip_value(self.object, start)?;
+        self.pass(end);
+        self.object.get(start..end)
+    }
+
+    /// Goes on behind a value. At a closing brace the next call finds no name and ends.
+    fn pass(&mut self, end: usize) {
+        let next = skip_space(self.object, end);
+        self.at = next + usize::from(self.object.get(next) == Some(&b','));
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let start = expect(self.object, skip_space(self.object, self.at), b'"')?;
-        let after = skip_string(self.object, start)?;
-        let name = self.object.get(start..after - 1)?;
-        let colon = expect(self.object, skip_space(self.object, after), b':')?;
-        let value = skip_space(self.object, colon);
-        let end = skip_value(self.object, value)?;
-        let next = skip_space(self.object, end);
-        // Past the comma; at a closing brace the next call finds no quote and ends.
-        self.at = if self.object.get(next) == Some(&b',') {
-            next + 1
-        } else {
-            next
-        };
-        Some((name, self.object.get(value..end)?))
+        Some((self.name()?, self.value()?))
     }
 }
 
@@ -122,11 +134,10 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 /// From behind the opening quote to behind the closing one.
 fn skip_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        let rest = bytes.get(at..)?;
-        let stop = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-        match rest.get(stop)? {
-            b'"' => return Some(at + stop + 1),
-            _ => at += stop + 2,
+        match bytes.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => at += 2,
+            _ => at += 1,
         }
     }
 }
@@ -136,32 +147,25 @@ fn skip_value(bytes: &[u8], start: usize) -> Option<usize> {
     match bytes.get(start)? {
         b'"' => skip_string(bytes, start + 1),
         b'{' | b'[' => {
-            let mut depth = 0_usize;
-            let mut at = start;
-            loop {
-                let rest = bytes.get(at..)?;
-                let stop = rest
-                    .iter()
-                    .position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))?;
-                at += stop + 1;
-                match rest.get(stop)? {
+            let mut depth = 1_usize;
+            let mut at = start + 1;
+            while depth > 0 {
+                let byte = *bytes.get(at)?;
+                at += 1;
+                match byte {
                     b'"' => at = skip_string(bytes, at)?,
                     b'{' | b'[' => depth += 1,
-                    _ => {
-                        depth -= 1;
-                        if depth == 0 {
-                            return Some(at);
-                        }
-                    }
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
                 }
             }
+            Some(at)
         }
         _ => {
             let rest = bytes.get(start..)?;
-            let length = rest
-                .iter()
-                .position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'))
-                .unwrap_or(rest.len());
+            let ends =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
+            let length = rest.iter().position(ends).unwrap_or(rest.len());
             (length > 0).then_some(start + length)
         }
     }
