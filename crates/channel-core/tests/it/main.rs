@@ -1,0 +1,9 @@
+//! The vocabulary keeps its promises.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod assertions;
+mod errors;
+mod events;
+mod limits;
+mod seams;
+mod words;
