@@ -1,1 +1,3 @@
-//! The ready gateway and its demo
+#![doc = include_str!("../README.md")]
+
+pub mod demo;

@@ -1,0 +1,277 @@
+// The demo page in headless Chromium: demo.mjs <page address>.
+
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const require = createRequire(join(process.env.CERTIFY_MODULES, "package.json"));
+const { chromium } = require("playwright-core");
+
+const PAGE = process.argv[2];
+const SHOTS = process.env.SCREENSHOTS;
+const PATIENCE = 10_000;
+const DESKTOP = { width: 1280, height: 860 };
+const PHONE = { width: 375, height: 740 };
+
+mkdirSync(SHOTS, { recursive: true });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  headless: true,
+  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync"],
+});
+
+const checks = [];
+const check = (name, options, work) => checks.push({ name, options, work });
+
+/** What the page must not say: any warning or error of the console, any exception, any failed request. */
+function complaints(page) {
+  const heard = [];
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) heard.push(message.text());
+  });
+  page.on("pageerror", (error) => heard.push(String(error)));
+  page.on("requestfailed", (request) => {
+    // The feed ends when the page goes.
+    if (!request.url().includes("/api/events")) heard.push(`${request.url()} failed`);
+  });
+  return heard;
+}
+
+async function ready(page) {
+  await page.goto(PAGE);
+  for (const platform of ["telegram", "standard"]) {
+    await page.locator(`#tab-${platform}[data-state="ready"]`).waitFor({ timeout: PATIENCE });
+  }
+  await page.locator("#panel-telegram .msg.bot").first().waitFor({ timeout: PATIENCE });
+}
+
+const panel = (page, platform) => page.locator(`#panel-${platform}`);
+const open = (page, platform) => page.locator(`#tab-${platform}`).click();
+
+async function say(page, platform, text) {
+  await panel(page, platform).locator(".text").fill(text);
+  await panel(page, platform).locator(".text").press("Enter");
+}
+
+const fromBot = (page, platform, text) => panel(page, platform).locator(".msg.bot .words", { hasText: text }).last();
+
+for (const platform of ["telegram", "standard"]) {
+  check(`${platform}_echoes_a_typed_message`, {}, async (page) => {
+    await open(page, platform);
+    await say(page, platform, "good morning");
+    await fromBot(page, platform, "echo: good morning").waitFor({ timeout: PATIENCE });
+  });
+
+  check(`${platform}_shows_the_way_of_a_message`, {}, async (page) => {
+    await open(page, platform);
+    await say(page, platform, "follow me");
+    await fromBot(page, platform, "echo: follow me").waitFor({ timeout: PATIENCE });
+    const steps = page.locator("#steps");
+    await steps.locator("h3", { hasText: "Reply" }).waitFor({ timeout: PATIENCE });
+    await page.locator("#wire-summary", { hasText: "handled in" }).waitFor({ timeout: PATIENCE });
+    const said = await steps.innerText();
+    for (const words of ["follow me", "guest_list", "Allowed", "echo: follow me"]) assert.ok(said.includes(words), words);
+    await page.locator("#view-raw").click();
+    const raw = await steps.innerText();
+    assert.ok(raw.includes('"text":"follow me"'), "the bytes as they were");
+    assert.ok(!/bot\d+:[0-9a-f]{32}/.test(raw), "the token is not shown");
+  });
+
+  check(`${platform}_answers_a_pressed_button`, {}, async (page) => {
+    await open(page, platform);
+    await say(page, platform, "/buttons");
+    await panel(page, platform).locator(".press", { hasText: "Coffee" }).last().click({ timeout: PATIENCE });
+    await fromBot(page, platform, "pressed Coffee").waitFor({ timeout: PATIENCE });
+    await page.locator("#toast", { hasText: "Coffee it is" }).waitFor({ timeout: PATIENCE });
+    await panel(page, platform).locator(".note", { hasText: "You pressed" }).first().waitFor({ timeout: PATIENCE });
+  });
+
+  check(`${platform}_streams_an_answer_in_one_message`, {}, async (page) => {
+    await open(page, platform);
+    const bots = panel(page, platform).locator(".msg.bot");
+    const before = await bots.count();
+    await say(page, platform, "/stream 12");
+    await fromBot(page, platform, "1 2 3 4 5 6 7 8 9 10 11 12").waitFor({ timeout: PATIENCE });
+    assert.equal(await bots.count(), before + 1);
+  });
+
+  check(`${platform}_renders_markdown`, {}, async (page) => {
+    await open(page, platform);
+    await say(page, platform, "/markdown");
+    await fromBot(page, platform, "One source").waitFor({ timeout: PATIENCE });
+    const words = panel(page, platform).locator(".msg.bot").last();
+    assert.equal(await words.locator("strong", { hasText: "bold" }).count(), 1);
+    assert.equal(await words.locator('a[href="https://example.com"]').count(), 1);
+    assert.ok(await words.locator("pre", { hasText: "fn main() {}" }).count());
+  });
+
+  check(`${platform}_offers_a_file_and_takes_one`, {}, async (page) => {
+    await open(page, platform);
+    await say(page, platform, "/file");
+    const link = panel(page, platform).locator("a.file-card", { hasText: "hello.txt" }).last();
+    await link.waitFor({ timeout: PATIENCE });
+    const [download] = await Promise.all([page.waitForEvent("download"), link.click()]);
+    assert.equal(download.suggestedFilename(), "hello.txt");
+    const chunks = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+    assert.equal(Buffer.concat(chunks).toString(), "hello from channel-kit\n");
+    await panel(page, platform).locator("input.file").setInputFiles({
+      name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("seven b"),
+    });
+    await panel(page, platform).locator(".send").click();
+    await fromBot(page, platform, "received notes.txt, 7 bytes").waitFor({ timeout: PATIENCE });
+  });
+
+  check(`${platform}_shows_edits_replies_and_reactions`, {}, async (page) => {
+    await open(page, platform);
+    await say(page, platform, "first words");
+    const echo = fromBot(page, platform, "echo: first words");
+    await echo.waitFor({ timeout: PATIENCE });
+    await panel(page, platform).locator(".text").press("ArrowUp");
+    await say(page, platform, "second words");
+    await fromBot(page, platform, "edited: second words").waitFor({ timeout: PATIENCE });
+    await echo.click();
+    await panel(page, platform).getByRole("button", { name: "Reply" }).click();
+    await say(page, platform, "I quote you");
+    await panel(page, platform).locator(".msg.mine .quote", { hasText: "echo: first words" }).last().waitFor({ timeout: PATIENCE });
+    await say(page, platform, "/react");
+    await panel(page, platform).locator(".msg.mine").last().locator(".reaction").waitFor({ timeout: PATIENCE });
+  });
+
+  check(`${platform}_survives_every_attack`, {}, async (page) => {
+    await open(page, platform);
+    await panel(page, platform).locator(".attacks summary").click();
+    const attacks = panel(page, platform).locator(".attack");
+    const count = await attacks.count();
+    assert.ok(count >= 3);
+    for (let index = 0; index < count; index += 1) {
+      const label = await attacks.nth(index).locator("b").innerText();
+      await attacks.nth(index).click();
+      await page.locator("#wire-summary", { hasText: label }).waitFor({ timeout: PATIENCE });
+      await page.locator("#steps .badge", { hasText: "Held" }).waitFor({ timeout: PATIENCE });
+    }
+    await say(page, platform, "still there?");
+    await fromBot(page, platform, "echo: still there?").waitFor({ timeout: PATIENCE });
+  });
+}
+
+check("works_with_the_keyboard_only", {}, async (page) => {
+  // From the top of the page: tab to the platforms, choose one by arrow, go on to the words, write, send.
+  const focused = (selector) => page.evaluate((wanted) => document.activeElement?.matches(wanted), selector);
+  await page.evaluate(() => {
+    const top = document.querySelector("h1");
+    top.tabIndex = -1;
+    top.focus();
+  });
+  for (let steps = 0; steps < 5 && !(await focused('[role="tab"]')); steps += 1) await page.keyboard.press("Tab");
+  assert.ok(await focused("#tab-telegram"), "the first stop is the chosen platform");
+  await page.keyboard.press("ArrowRight");
+  assert.ok(await focused("#tab-standard"), "arrows move between platforms");
+  assert.equal(await page.locator("#tab-standard").getAttribute("aria-selected"), "true");
+  for (let steps = 0; steps < 25 && !(await focused("#panel-standard .text")); steps += 1) {
+    await page.keyboard.press("Tab");
+    const isVisible = await page.evaluate(() => {
+      const outline = getComputedStyle(document.activeElement);
+      return outline.outlineStyle !== "none" && parseFloat(outline.outlineWidth) >= 2;
+    });
+    assert.ok(isVisible, "the focus can be seen");
+  }
+  assert.ok(await focused("#panel-standard .text"), "the words can be reached");
+  await page.keyboard.type("/buttons");
+  await page.keyboard.press("Enter");
+  const tea = panel(page, "standard").locator(".press", { hasText: "Tea" }).last();
+  await tea.waitFor({ timeout: PATIENCE });
+  for (let steps = 0; steps < 40 && !(await focused(".press")); steps += 1) await page.keyboard.press("Shift+Tab");
+  assert.ok(await focused(".press"), "the buttons of a message can be reached");
+  await page.keyboard.press("Enter");
+  await fromBot(page, "standard", "pressed").waitFor({ timeout: PATIENCE });
+  // Up and down walk through the messages, and the inspector follows.
+  await page.locator("#panel-standard .log").focus();
+  await page.keyboard.press("End");
+  await page.keyboard.press("Home");
+  await page.locator("#wire-summary", { hasText: "message" }).waitFor({ timeout: PATIENCE });
+  assert.ok(await focused(".inspect"), "a message has the focus");
+});
+
+check("has_no_horizontal_scroll_on_a_phone", { viewport: PHONE }, async (page) => {
+  for (const platform of ["telegram", "standard"]) {
+    await open(page, platform);
+    await say(page, platform, `/markdown`);
+    await fromBot(page, platform, "One source").waitFor({ timeout: PATIENCE });
+    await say(page, platform, "a-word-without-an-end-".repeat(12));
+    await fromBot(page, platform, "without-an-end").waitFor({ timeout: PATIENCE });
+    await panel(page, platform).locator(".attacks summary").click();
+    for (const view of ["#view-raw", "#view-pretty"]) {
+      await page.locator(view).click();
+      const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
+      assert.ok(wide <= room, `${wide} px in ${room} px`);
+    }
+  }
+});
+
+check("loads_nothing_from_elsewhere", {}, async (page) => {
+  const hosts = await page.evaluate(() => performance.getEntriesByType("resource").map((entry) => new URL(entry.name).host));
+  assert.deepEqual([...new Set(hosts)], [new URL(PAGE).host]);
+});
+
+check("a_page_of_another_site_is_refused", { silent: true }, async (page) => {
+  await page.goto("data:text/html,<title>elsewhere</title>");
+  const answer = await page.evaluate(async (url) => {
+    const response = await fetch(url, { mode: "cors" }).then((it) => it.status, () => "refused");
+    const socket = await new Promise((resolve) => {
+      const opened = new WebSocket(`${url.replace("http", "ws").replace("api/start", "standard/ws")}`, ["channel-kit.v1"]);
+      opened.onopen = () => resolve("open");
+      opened.onerror = () => resolve("refused");
+    });
+    return [response, socket];
+  }, `${PAGE}api/start`);
+  assert.deepEqual(answer, ["refused", "refused"]);
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const [size, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
+    check(`screenshots_${colorScheme}_${size}`, { viewport, colorScheme }, async (page) => {
+      const shot = (name, fullPage = false) => page.screenshot({ path: join(SHOTS, `${name}-${size}-${colorScheme}.png`), fullPage });
+      await shot("welcome", size === "phone");
+      await open(page, "standard");
+      await say(page, "standard", "/markdown");
+      await fromBot(page, "standard", "One source").waitFor({ timeout: PATIENCE });
+      await say(page, "standard", "/buttons");
+      await panel(page, "standard").locator(".press", { hasText: "Tea" }).last().click({ timeout: PATIENCE });
+      await fromBot(page, "standard", "pressed Tea").waitFor({ timeout: PATIENCE });
+      await shot("standard", size === "phone");
+      await open(page, "telegram");
+      await say(page, "telegram", "hello there");
+      await fromBot(page, "telegram", "echo: hello there").waitFor({ timeout: PATIENCE });
+      await page.locator("#wire-summary", { hasText: "handled in" }).waitFor({ timeout: PATIENCE });
+      await shot("telegram", size === "phone");
+      await panel(page, "telegram").locator(".attacks summary").click();
+      await panel(page, "telegram").locator(".attack").first().click();
+      await page.locator("#steps .badge", { hasText: "Held" }).waitFor({ timeout: PATIENCE });
+      await shot("attack", size === "phone");
+    });
+  }
+}
+
+let failed = false;
+for (const { name, options, work } of checks) {
+  const context = await browser.newContext({ viewport: options.viewport || DESKTOP, colorScheme: options.colorScheme || "light" });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  const heard = complaints(page);
+  try {
+    await ready(page);
+    await work(page);
+    if (!options.silent) assert.deepEqual(heard, [], "the console is silent");
+    console.log(`ok browser/${name}`);
+  } catch (error) {
+    failed = true;
+    await page.screenshot({ path: join(SHOTS, `failed-${name}.png`) }).catch(() => {});
+    console.log(`FAIL browser/${name}: ${String(error.message).split("\n").slice(0, 4).join(" ")}${heard.length ? ` (console: ${heard.join("; ")})` : ""}`);
+  }
+  await context.close();
+}
+await browser.close();
+process.exit(failed ? 1 : 0);

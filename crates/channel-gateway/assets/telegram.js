@@ -1,0 +1,108 @@
+// The person's side of the emulated Telegram: asks the demo's own API, hears by server-sent events.
+
+import { fromEntities } from "./richtext.js";
+
+async function post(path, body) {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.error || `the demo answered ${response.status}`);
+  return answer;
+}
+
+function base64(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).split(",")[1] || "");
+    reader.onerror = () => reject(new Error("the file cannot be read"));
+    reader.readAsDataURL(file);
+  });
+}
+
+export class Telegram {
+  id = "telegram";
+  name = "Telegram";
+  largestFile = 2 << 20;
+  about = "Emulated Bot API, long poll over HTTP";
+
+  constructor(start) {
+    this.start = start;
+  }
+
+  attach(chat) {
+    this.chat = chat;
+  }
+
+  /** News from the feed. */
+  hear(news) {
+    for (const message of news.messages) {
+      this.chat.put({
+        id: String(message.id),
+        order: message.id,
+        mine: message.mine,
+        content: fromEntities(message.text || "", message.entities),
+        plain: message.text || "",
+        buttons: (message.buttons || []).map((row) => row.map((button) => ({
+          label: button.text,
+          url: button.url,
+          press: () => post("/api/telegram/press", { message: message.id, data: button.callback_data }),
+        }))),
+        file: message.file && {
+          name: message.file.name || "file",
+          bytes: message.file.bytes,
+          url: message.mine ? undefined : `/api/telegram/file?message=${message.id}`,
+        },
+        replyTo: message.reply_to === null ? undefined : String(message.reply_to),
+        reactions: message.reactions,
+        edited: message.edited,
+        deleted: message.deleted,
+      });
+    }
+    if (news.typing_ms) this.chat.typing(news.typing_ms);
+    if (news.notice) this.chat.notice(news.notice);
+  }
+
+  async send(text, { replyTo, file } = {}) {
+    await post("/api/telegram/message", {
+      text,
+      reply_to: replyTo ? Number(replyTo) : null,
+      file: file && { name: file.name, mime: file.type || "application/octet-stream", base64: await base64(file) },
+    });
+  }
+
+  edit(id, text) {
+    return post("/api/telegram/edit", { message: Number(id), text });
+  }
+
+  react(id, emoji) {
+    return post("/api/telegram/react", { message: Number(id), emoji });
+  }
+
+  /** What brought the event, as blocks for the inspector. */
+  inbound(trace) {
+    const poll = trace.inbound;
+    if (!poll) return [{ title: "Payload", body: trace.native, open: true }];
+    return [
+      { title: `${poll.method} ${poll.address}`, headers: poll.request_headers, body: poll.request },
+      { title: `${poll.status}`, note: "answer to the long poll", headers: poll.response_headers, body: poll.response, open: true },
+    ];
+  }
+
+  /** What a call put on the wire. */
+  outbound(call) {
+    return call.exchanges.flatMap((exchange) => [
+      { title: `${exchange.method} ${exchange.address}`, headers: exchange.request_headers, body: exchange.request, open: true },
+      exchange.error
+        ? { title: "No response", note: exchange.error }
+        : { title: `${exchange.status}`, note: `after ${exchange.took_ms.toFixed(1)} ms`, headers: exchange.response_headers, body: exchange.response },
+    ]);
+  }
+
+  method(call) {
+    const last = call.exchanges[call.exchanges.length - 1];
+    return last ? last.address.split("/").pop() : "";
+  }
+}

@@ -1,0 +1,320 @@
+//! The demo: a bot on an emulated Telegram and on the standard channel, and a page to
+//! watch it from.
+
+mod api;
+mod attacks;
+mod bot;
+mod feed;
+mod guard;
+mod observed;
+mod page;
+mod policy;
+mod recorder;
+mod telegram;
+mod wire;
+
+use std::fmt;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::middleware;
+use channel_core::{Action, ChannelId, ChatId, Error, Message, Random, Result, Secret, Transport};
+use channel_emulator::telegram::TelegramConfig;
+use channel_runtime::{Bot, ChannelState, HandlerResult, Incoming, Running};
+use channel_standard::Standard;
+use channel_telegram::Telegram;
+use channel_webhook::{Host, Server};
+use tokio::sync::{Semaphore, watch};
+
+use bot::GuestList;
+use observed::Observed;
+use policy::Minuted;
+use recorder::Recorder;
+use telegram::{BOT_NAME, PERSON, PERSON_NAME, Platform, STRANGER};
+use wire::RecordingHttp;
+
+const TELEGRAM: &str = "telegram";
+const STANDARD: &str = "standard";
+/// Where the webhook is, for forgers to try.
+const WEBHOOK: &str = "/telegram/webhook";
+/// What the ids of the page's clients begin with.
+const GUEST: &str = "guest-";
+/// Pages that are kept up to date at once.
+const READERS: usize = 32;
+/// How long handlers, and then connections, may go on after the demo was told to stop.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// The settings of a [`Demo`].
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct DemoConfig {
+    /// Where the page is served; a free port of 127.0.0.1 by default.
+    pub bind: SocketAddr,
+}
+
+impl Default for DemoConfig {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        }
+    }
+}
+
+impl DemoConfig {
+    /// Serves the page on another address, which has to be of this machine alone.
+    #[must_use]
+    pub const fn bind(mut self, address: SocketAddr) -> Self {
+        self.bind = address;
+        self
+    }
+}
+
+/// A running demo. [`stop`](Self::stop) ends it politely.
+pub struct Demo {
+    stage: Arc<Stage>,
+    running: Running,
+    server: Server,
+}
+
+impl fmt::Debug for Demo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Demo")
+            .field("address", &self.server.address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What everything behind the page shares.
+struct Stage {
+    platform: Platform,
+    recorder: Recorder,
+    transport: Transport,
+    /// The token of the standard channel, another one each time.
+    token: Secret,
+    /// Known once the page is served.
+    address: OnceLock<SocketAddr>,
+    readers: Arc<Semaphore>,
+    closing: watch::Sender<bool>,
+}
+
+impl Stage {
+    /// The demo's own address, for attacks on it.
+    fn base(&self, scheme: &str) -> String {
+        let address = self.address.get();
+        let address = address.map_or_else(|| "127.0.0.1:0".to_owned(), ToString::to_string);
+        format!("{scheme}://{address}")
+    }
+}
+
+impl Demo {
+    /// Starts platforms, bot and page in the background of the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// `Config` if the address is not a loopback address or cannot be bound.
+    pub async fn start(config: DemoConfig) -> Result<Self> {
+        if !config.bind.ip().is_loopback() {
+            return Err(Error::config(
+                "the demo has no password: --bind takes a loopback address such as 127.0.0.1:8080",
+            ));
+        }
+        let transport = channel_http::transport();
+        let random = transport.random.as_ref();
+        let bot_token = Secret::new(format!("7000000001:{}", random_hex(random, 16)));
+        let stage = Arc::new(Stage {
+            platform: emulated(&bot_token).await?,
+            recorder: Recorder::new(Arc::clone(&transport.clock)),
+            token: Secret::new(random_hex(random, 24)),
+            address: OnceLock::new(),
+            readers: Arc::new(Semaphore::new(READERS)),
+            closing: watch::Sender::new(false),
+            transport,
+        });
+        let standard = Standard::builder()
+            .token(stage.token.expose())
+            .build()
+            .map(|standard| stage.observe(standard))?;
+        let standard = Arc::new(standard);
+        let polling = Telegram::builder()
+            .token(bot_token.clone())
+            .api_base(stage.platform.server.api_base())
+            .transport(stage.recorded(&bot_token))
+            .build()?;
+        let running = stage
+            .bot()
+            .channel(stage.observe(polling))
+            .channel(Arc::clone(&standard))
+            .start()
+            .await?;
+        // The same bot by webhook: nothing is ever delivered there but forgeries.
+        let forgeable = Telegram::builder()
+            .token(bot_token)
+            .api_base(stage.platform.server.api_base())
+            .webhook_secret(random_hex(stage.transport.random.as_ref(), 16))
+            .webhook_path(WEBHOOK)
+            .build()?;
+        let intake = |channel: &str| {
+            running
+                .intake(&ChannelId::new(channel))
+                .ok_or_else(|| Error::config(format!("there is no channel {channel}")))
+        };
+        let host = Host::new(Arc::clone(&stage.transport.clock))
+            .mount(standard, intake(STANDARD)?)
+            .mount(Arc::new(forgeable), intake(TELEGRAM)?);
+        let router = page::router()
+            .merge(api::router(Arc::clone(&stage)))
+            .merge(host.router())
+            .layer(middleware::from_fn(guard::guard));
+        let server = Server::bind(config.bind, router).await?;
+        // Set once, and here only.
+        let _ = stage.address.set(server.address());
+        // What the button of a fresh chat sends, so that there is something to see.
+        let platform = &stage.platform;
+        platform
+            .emulator()
+            .private_text(platform.bot, PERSON, "/start")
+            .map_err(|error| Error::config(error.to_string()))?;
+        Ok(Self {
+            stage,
+            running,
+            server,
+        })
+    }
+
+    /// The address of the page.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// The address of the page, as a browser takes it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}/", self.address())
+    }
+
+    /// The emulated platform, to look behind the page in a test.
+    #[must_use]
+    pub fn telegram(&self) -> &channel_emulator::Telegram {
+        self.stage.platform.emulator()
+    }
+
+    /// Stops the page and the bot, and then the platforms.
+    pub async fn stop(self) {
+        self.stage.closing.send_replace(true);
+        self.server.close();
+        self.running.stop().await;
+        let clock = Arc::clone(&self.stage.transport.clock);
+        self.server.finish(DRAIN, clock.as_ref()).await;
+        self.stage.platform.server.stop();
+    }
+}
+
+impl Stage {
+    fn observe<C: observed::Able>(&self, channel: C) -> Observed<C> {
+        let clock = Arc::clone(&self.transport.clock);
+        Observed::new(channel, self.recorder.clone(), clock)
+    }
+
+    /// The transport, with a record of what it sends.
+    fn recorded(&self, secret: &Secret) -> Transport {
+        let mut transport = self.transport.clone();
+        transport.http = Arc::new(RecordingHttp {
+            inner: transport.http,
+            clock: Arc::clone(&transport.clock),
+            recorder: self.recorder.clone(),
+            secret: secret.clone(),
+        });
+        transport
+    }
+
+    fn bot(&self) -> Bot {
+        let guests = GuestList {
+            telegram: PERSON,
+            standard: GUEST,
+        };
+        let policy = Minuted {
+            inner: guests,
+            recorder: self.recorder.clone(),
+        };
+        let (on_message, on_edited, on_action, on_status) = (
+            self.recorder.clone(),
+            self.recorder.clone(),
+            self.recorder.clone(),
+            self.recorder.clone(),
+        );
+        Bot::new(policy)
+            .drain_within(DRAIN)
+            .on_message(move |message| {
+                minuted(&on_message, of_message(&message), bot::message(message))
+            })
+            .on_edited(move |message| {
+                minuted(&on_edited, of_message(&message), bot::edited(message))
+            })
+            .on_action(move |action| minuted(&on_action, of_action(&action), bot::pressed(action)))
+            .on_status(move |status| {
+                let state = match status.state {
+                    ChannelState::Ready => "ready",
+                    ChannelState::Starting => "starting",
+                    ChannelState::Reconnecting { .. } => "reconnecting",
+                    ChannelState::Stopped => "stopped",
+                    _ => "failed",
+                };
+                on_status.state(&status.channel, state);
+            })
+    }
+}
+
+type Place = (ChannelId, ChatId);
+
+fn of_message(message: &Incoming<Message>) -> Place {
+    (
+        message.channel().info().id.clone(),
+        message.return_address.target().chat.clone(),
+    )
+}
+
+fn of_action(action: &Incoming<Action>) -> Place {
+    (action.channel().info().id.clone(), action.chat.id.clone())
+}
+
+/// Runs a handler and writes down how it ended.
+fn minuted<F>(
+    recorder: &Recorder,
+    (channel, chat): Place,
+    handler: F,
+) -> impl Future<Output = HandlerResult> + Send + 'static + use<F>
+where
+    F: Future<Output = HandlerResult> + Send + 'static,
+{
+    let recorder = recorder.clone();
+    async move {
+        let result = handler.await;
+        let error = result.as_ref().err().map(ToString::to_string);
+        recorder.done(&channel, &chat, error);
+        result
+    }
+}
+
+/// A platform with everybody on it.
+async fn emulated(token: &Secret) -> Result<Platform> {
+    let failed = |source| Error::config("the emulated Telegram cannot listen").with_source(source);
+    let server = channel_emulator::Telegram::start(TelegramConfig::default())
+        .await
+        .map_err(|error: std::io::Error| failed(error))?;
+    let bot = server
+        .add_bot(token.expose(), BOT_NAME)
+        .map_err(|error| Error::config(error.to_string()))?;
+    server.user(PERSON, PERSON_NAME);
+    server.user(STRANGER, "Mallory");
+    Ok(Platform { server, bot })
+}
+
+/// Random bytes in hexadecimal.
+fn random_hex(random: &dyn Random, bytes: usize) -> String {
+    let mut buffer = vec![0; bytes];
+    random.fill(&mut buffer);
+    hex::encode(buffer)
+}
