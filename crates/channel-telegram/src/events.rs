@@ -26,9 +26,12 @@ pub(crate) const ALLOWED_UPDATES: &str = r#"["message","edited_message","channel
 /// The largest answer, in bytes: 100 updates with the longest texts, and room to spare.
 const MAX_ANSWER: usize = 32 << 20;
 /// The pause between polls while updates are out: Telegram then answers at once, so there
-/// is nothing to wait for on its side. It grows while nothing new comes.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// is nothing to wait for on its side, but what others write meanwhile has to come through
+/// without delay. It grows once the same updates have been out for about a second.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
+/// How many polls are made at the first pause.
+const QUICK_POLLS: u32 = 50;
 /// How long the stream may stay silent before it proves life.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(30);
 /// How long Telegram keeps updates (<https://core.telegram.org/bots/api#getting-updates>).
@@ -87,6 +90,7 @@ struct Poller {
     last_good: Option<SystemTime>,
     last_item: Duration,
     pause: Duration,
+    quick_polls: u32,
     /// Whether the last poll brought anything new.
     busy: bool,
     is_identified: bool,
@@ -113,6 +117,7 @@ impl Poller {
             last_good: None,
             last_item: clock.elapsed(),
             pause: FIRST_PAUSE,
+            quick_polls: QUICK_POLLS,
             busy: false,
             took_over: false,
             ended: false,
@@ -174,7 +179,10 @@ impl Poller {
             .await
             .is_err()
         {
-            self.pause = (self.pause * 2).min(LAST_PAUSE);
+            self.quick_polls = self.quick_polls.saturating_sub(1);
+            if self.quick_polls == 0 {
+                self.pause = (self.pause * 2).min(LAST_PAUSE);
+            }
         }
     }
 
@@ -206,6 +214,7 @@ impl Poller {
         self.succeeded();
         if busy {
             self.pause = FIRST_PAUSE;
+            self.quick_polls = QUICK_POLLS;
         } else if is_long || self.now().saturating_sub(self.last_item) >= PROOF_OF_LIFE {
             self.queue.push_back(Item::News(Connection::Alive));
         }
