@@ -12,6 +12,8 @@ mod events;
 mod inbound;
 mod limits;
 mod links;
+#[cfg(feature = "login")]
+mod login;
 mod media;
 mod memory;
 mod native;
@@ -29,9 +31,10 @@ mod wire;
 pub use channel::Telegram;
 pub use config::{TelegramBuilder, TelegramConfig};
 pub use links::{deep_link, start_payload};
+#[cfg(feature = "login")]
+pub use login::{Login, verify_init_data, verify_login};
 pub use native::TelegramMessage;
 pub use pacing::Pacing;
-pub use verify::{Login, verify_init_data, verify_login};
 
 use channel_core::Platform;
 
