@@ -38,7 +38,7 @@ impl Closing {
 struct Item {
     bytes: Bytes,
     /// The chat and message of a preview, which a newer one replaces.
-    preview: Option<(ChatId, String)>,
+    preview: Option<Box<(ChatId, String)>>,
 }
 
 /// A conversation whose stored frames this connection has yet to see.
@@ -136,7 +136,7 @@ impl Link {
                 return false;
             }
             state.forget_preview(chat, message);
-            let preview = Some((chat.clone(), message.to_owned()));
+            let preview = Some(Box::new((chat.clone(), message.to_owned())));
             state.push(bytes, preview, self.bounds).is_ok()
         });
         self.waker.wake();
@@ -185,9 +185,9 @@ impl Link {
         self.with(|state| {
             if let Some(item) = state.queue.pop_front() {
                 state.bytes = state.bytes.saturating_sub(item.bytes.len());
-                // An idle connection keeps no memory for a burst that is over.
+                // Most connections are idle: an empty queue keeps no memory.
                 if state.queue.is_empty() {
-                    state.queue.shrink_to(4);
+                    state.queue = VecDeque::new();
                 }
                 Poll::Ready(Output::Frame(item.bytes))
             } else if let Some(closing) = state.closing {
@@ -224,7 +224,7 @@ impl State {
     fn push(
         &mut self,
         bytes: Bytes,
-        preview: Option<(ChatId, String)>,
+        preview: Option<Box<(ChatId, String)>>,
         bounds: Bounds,
     ) -> Result<(), ()> {
         if self.closing.is_some() {
@@ -245,7 +245,7 @@ impl State {
         let position = self.queue.iter().rposition(|item| {
             item.preview
                 .as_ref()
-                .is_some_and(|(of, id)| of == chat && id == message)
+                .is_some_and(|preview| preview.0 == *chat && preview.1 == message)
         });
         if let Some(item) = position.and_then(|position| self.queue.remove(position)) {
             self.bytes = self.bytes.saturating_sub(item.bytes.len());

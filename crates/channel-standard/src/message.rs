@@ -110,7 +110,7 @@ impl StandardMessage {
             .map_or(chat, |(_, conversation)| conversation)
     }
 
-    /// Reads a frame that has been judged.
+    /// Reads a frame that has been judged; its `meta` stays in the payload.
     pub(crate) fn read(
         context: &Context<'_>,
         place: &Place,
@@ -134,7 +134,7 @@ impl StandardMessage {
                 .as_deref()
                 .map(|id| Quoted::new(MessageId::new(id), context.replies_to_me)),
             at: context.at,
-            meta: frame.meta.map(|meta| meta.get().into()),
+            meta: None,
         }
     }
 
@@ -255,7 +255,9 @@ impl NativeMessage for StandardMessage {
             .map(|file| attachment(file, None))
             .collect::<Option<_>>()
             .ok_or_else(protocol)?;
-        Ok(Self::read(&context, &place, frame, attachments))
+        let mut message = Self::read(&context, &place, frame, attachments);
+        message.meta = frame.meta.map(|meta| meta.get().into());
+        Ok(message)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use channel_core::{Body, TextLimit, TextUnit};
-use channel_text::{spanned_of, split_text, to_plain as to_markdown};
+use channel_text::{spanned_of, split_text, to_markdown};
 
 use crate::wire::MAX_TEXT;
 use crate::wire::client::Format;
@@ -17,15 +17,20 @@ pub(crate) struct Part<'a> {
     pub(crate) format: Format,
 }
 
+impl<'a> Part<'a> {
+    const fn markdown(text: Cow<'a, str>) -> Self {
+        Self {
+            text,
+            format: Format::Markdown,
+        }
+    }
+}
+
 /// Cuts a body into texts that fit; empty if there is nothing to show.
 ///
 /// Markdown goes out as it is, unless it has to be cut: then it is cut as a tree, so that
 /// no mark is left open.
 pub(crate) fn render(body: &Body) -> Vec<Part<'_>> {
-    let markdown = |text| Part {
-        text,
-        format: Format::Markdown,
-    };
     match body {
         Body::Plain(text) => split_text(text, LIMIT)
             .into_iter()
@@ -38,7 +43,7 @@ pub(crate) fn render(body: &Body) -> Vec<Part<'_>> {
             if text.trim().is_empty() {
                 Vec::new()
             } else {
-                vec![markdown(Cow::Borrowed(text))]
+                vec![Part::markdown(Cow::Borrowed(text))]
             }
         }
         Body::Content(content) => {
@@ -46,7 +51,7 @@ pub(crate) fn render(body: &Body) -> Vec<Part<'_>> {
             if text.trim().is_empty() {
                 Vec::new()
             } else if LIMIT.fits(&text) {
-                vec![markdown(Cow::Owned(text))]
+                vec![Part::markdown(Cow::Owned(text))]
             } else {
                 cut(body)
             }
@@ -64,10 +69,7 @@ fn cut(body: &Body) -> Vec<Part<'_>> {
     spanned_of(body)
         .split_by(MAX_TEXT, measure)
         .iter()
-        .map(|part| Part {
-            text: Cow::Owned(to_markdown(&part.to_content())),
-            format: Format::Markdown,
-        })
+        .map(|part| Part::markdown(Cow::Owned(to_markdown(&part.to_content()))))
         .collect()
 }
 

@@ -28,13 +28,15 @@ pub(crate) async fn serve(shared: Arc<Shared>, slot: Slot, socket: BoxSocket) {
     let read = pin!(read(&shared, &mut session, stream));
     let write = pin!(write(&shared, &link, sink));
     match select(read, write).await {
-        // The client is gone, or has sent what cannot be read: only a closing frame may
-        // be left to write.
-        Either::Left(((), write)) => {
-            if link.is_closing() {
-                let _ = write.await;
+        // The client has sent what cannot be read: only a closing frame is left to write.
+        // A client that is still sending gets the time to see it, because a connection
+        // that goes while bytes are unread is reset, and takes the frame along.
+        Either::Left((Read::Unreadable, write)) => {
+            if let Written::Close = write.await {
+                shared.transport.clock.sleep(CLOSE_WITHIN).await;
             }
         }
+        Either::Left((Read::Gone, _)) => {}
         // Our closing frame is out: reading on until the client has answered it keeps the
         // network stack from cutting the connection before the frame has arrived.
         Either::Right((Written::Close, read)) => {
@@ -42,6 +44,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, slot: Slot, socket: BoxSocket) {
         }
         Either::Right((Written::Nothing, _)) => {}
     }
+}
+
+/// Why reading ended.
+enum Read {
+    /// The client is gone, or has said goodbye.
+    Gone,
+    /// What it sends cannot be read.
+    Unreadable,
 }
 
 /// What became of the closing frame.
@@ -52,7 +62,7 @@ enum Written {
 }
 
 /// Reads frames until the client is gone.
-async fn read(shared: &Shared, session: &mut Session, mut stream: SplitStream<BoxSocket>) {
+async fn read(shared: &Shared, session: &mut Session, mut stream: SplitStream<BoxSocket>) -> Read {
     enum Next {
         Frame(Option<channel_core::Result<Frame>>),
         Alarm,
@@ -74,14 +84,19 @@ async fn read(shared: &Shared, session: &mut Session, mut stream: SplitStream<Bo
             alarm.poll_unpin(cx).map(|()| Next::Alarm)
         });
         match next.await {
-            Next::Frame(None | Some(Ok(Frame::Close(_)))) => return,
+            Next::Frame(None) => return Read::Gone,
+            Next::Frame(Some(Ok(Frame::Close(_)))) => {
+                // The transport answers the closing frame when it is asked for more.
+                let _ = timeout(clock, CLOSE_WITHIN, stream.next()).await;
+                return Read::Gone;
+            }
             Next::Frame(Some(Err(error))) => {
-                match error.kind() {
-                    ErrorKind::Invalid => link.close(Closing::TOO_BIG),
-                    ErrorKind::Protocol => link.close(Closing::UNREADABLE),
-                    _ => {}
-                }
-                return;
+                link.close(match error.kind() {
+                    ErrorKind::Invalid => Closing::TOO_BIG,
+                    ErrorKind::Protocol => Closing::UNREADABLE,
+                    _ => return Read::Gone,
+                });
+                return Read::Unreadable;
             }
             Next::Frame(Some(Ok(frame))) => {
                 heard = clock.elapsed();

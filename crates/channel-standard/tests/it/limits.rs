@@ -170,6 +170,7 @@ fn a_socket_that_breaks_ends_quietly() {
     bob.fail(channel_core::ErrorKind::Protocol);
     world.settle();
     assert_eq!(bob.closed(), Some(1002));
+    world.advance(2 * SECOND);
     assert_eq!(world.channel.health().connections, 0);
 }
 

@@ -252,6 +252,8 @@ struct Wire {
     capacity: usize,
     client_gone: bool,
     server_gone: bool,
+    /// Whether the closing frame of the client has been read.
+    said_goodbye: bool,
     /// Whether pings are left unanswered.
     mute: bool,
     wakers: Vec<Waker>,
@@ -355,7 +357,14 @@ impl Stream for Server {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut wire = self.wire.lock().expect("no test panics inside");
+        if wire.said_goodbye {
+            return Poll::Ready(None);
+        }
         match wire.to_server.pop_front() {
+            Some(Ok(close @ Frame::Close(_))) => {
+                wire.said_goodbye = true;
+                Poll::Ready(Some(Ok(close)))
+            }
             Some(Ok(Frame::Text(bytes))) if bytes.len() > self.max_message => {
                 Poll::Ready(Some(Err(Error::new(ErrorKind::Invalid, "too large"))))
             }
