@@ -233,24 +233,33 @@ check("a_page_of_another_site_is_refused", { silent: true }, async (page) => {
 for (const colorScheme of ["light", "dark"]) {
   for (const [size, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
     check(`screenshots_${colorScheme}_${size}`, { viewport, colorScheme }, async (page) => {
-      const shot = (name, fullPage = false) => page.screenshot({ path: join(SHOTS, `${name}-${size}-${colorScheme}.png`), fullPage });
-      await shot("welcome", size === "phone");
-      await open(page, "standard");
-      await say(page, "standard", "/markdown");
-      await fromBot(page, "standard", "One source").waitFor({ timeout: PATIENCE });
-      await say(page, "standard", "/buttons");
-      await panel(page, "standard").locator(".press", { hasText: "Tea" }).last().click({ timeout: PATIENCE });
-      await fromBot(page, "standard", "pressed Tea").waitFor({ timeout: PATIENCE });
-      await shot("standard", size === "phone");
-      await open(page, "telegram");
-      await say(page, "telegram", "hello there");
-      await fromBot(page, "telegram", "echo: hello there").waitFor({ timeout: PATIENCE });
-      await page.locator("#wire-summary", { hasText: "handled in" }).waitFor({ timeout: PATIENCE });
-      await shot("telegram", size === "phone");
-      await panel(page, "telegram").locator(".attacks summary").click();
-      await panel(page, "telegram").locator(".attack").first().click();
-      await page.locator("#steps .badge", { hasText: "Held" }).waitFor({ timeout: PATIENCE });
-      await shot("attack", size === "phone");
+      const isPhone = size === "phone";
+      // On a phone what is behind the message is further down.
+      const shot = async (name) => {
+        await page.screenshot({ path: join(SHOTS, `${name}-${size}-${colorScheme}.png`) });
+        if (!isPhone) return;
+        await page.locator(".wire").evaluate((wire) => wire.scrollIntoView({ behavior: "instant" }));
+        await page.screenshot({ path: join(SHOTS, `${name}-${size}-${colorScheme}-wire.png`) });
+        await page.evaluate(() => scrollTo({ top: 0, behavior: "instant" }));
+      };
+      await shot("welcome");
+      for (const platform of ["standard", "telegram"]) {
+        await open(page, platform);
+        await say(page, platform, "/markdown");
+        await fromBot(page, platform, "One source").waitFor({ timeout: PATIENCE });
+        await shot(`${platform}-markdown`);
+        await say(page, platform, "/buttons");
+        await panel(page, platform).locator(".press", { hasText: "Tea" }).last().click({ timeout: PATIENCE });
+        await fromBot(page, platform, "pressed Tea").waitFor({ timeout: PATIENCE });
+        await say(page, platform, "hello there");
+        await fromBot(page, platform, "echo: hello there").waitFor({ timeout: PATIENCE });
+        await page.locator("#wire-summary", { hasText: "handled in" }).waitFor({ timeout: PATIENCE });
+        await shot(platform);
+        await panel(page, platform).locator(".attacks summary").click();
+        await panel(page, platform).locator(".attack").first().click();
+        await page.locator("#steps .badge", { hasText: "Held" }).waitFor({ timeout: PATIENCE });
+        await shot(`${platform}-attack`);
+      }
     });
   }
 }

@@ -104,7 +104,7 @@ export class Chat {
     const bubble = el("div", { className: "bubble" });
     if (replied) bubble.append(el("p", { className: "quote" }, replied.plain.slice(0, 120) || "file"));
     if (item.deleted) bubble.append(el("p", { className: "gone" }, "deleted"));
-    else bubble.append(el("div", { className: "words" }, ...item.content));
+    else bubble.append(el("div", { className: item.blocks ? "words blocks" : "words" }, ...item.content));
     if (item.file && !item.deleted) bubble.append(this.file(item.file));
     for (const row of item.deleted ? [] : item.buttons || []) {
       bubble.append(el("div", { className: "buttons" }, ...row.map((button) => this.button(button))));
@@ -146,7 +146,7 @@ export class Chat {
 
   label(item) {
     const trace = item.trace;
-    if (item.report) return "held";
+    if (item.report) return item.report.held ? "held" : "got through";
     if (!trace) return "on its way";
     if (item.mine || item.note) {
       if (!trace.verdict.allowed) return `refused: ${trace.verdict.reason}`;

@@ -72,7 +72,7 @@ export class Inspector {
     const proof = PROOFS[event.sender?.proof];
     const arrived = channel.inbound(trace).find((block) => block.open);
     const first = trace.calls.find((call) => call.messages.length) || trace.calls[0];
-    const reply = first ? `${channel.method(first) || first.operation}${trace.calls.length > 1 ? ` +${trace.calls.length - 1}` : ""}` : trace.done ? "nothing" : "…";
+    const reply = first ? `${(channel.method(first) || first.operation).split(" ")[0]}${trace.calls.length > 1 ? ` +${trace.calls.length - 1}` : ""}` : trace.done ? "nothing" : "…";
     this.drawPath([
       ["On the wire", `${arrived?.body.bytes ?? 0} bytes`],
       ["Verified event", trace.kind],
@@ -83,8 +83,8 @@ export class Inspector {
       this.step("On the wire", "0 ms", ...this.blocks("in", channel.inbound(trace))),
       this.step(
         "Verified event", "",
-        el("p", { className: "lead" }, proof ? `A ${trace.kind}; ${proof}.` : `Kind: ${trace.kind}.`),
-        this.block("event", { title: "channel-kit event", note: `id ${trace.event.id}`, body: asText(trace.event), open: true }),
+        el("p", { className: "lead" }, proof ? `${/^[aeu]/.test(trace.kind) ? "An" : "A"} ${trace.kind} event; ${proof}.` : `Kind: ${trace.kind}.`),
+        this.block("event", { title: "channel-kit event", body: asText(trace.event), open: true }),
       ),
       this.step(
         "Verdict", `+${ms(verdict.at_ms)}`,
@@ -138,7 +138,7 @@ export class Inspector {
     }));
     const steps = [
       this.step("On the wire", "", ...lines),
-      this.step("Outcome", "", el("p", { className: "lead" }, el("span", { className: "badge yes" }, "Held"), " ", report.outcome, ".")),
+      this.step("Outcome", "", el("p", { className: "lead" }, el("span", { className: report.held ? "badge yes" : "badge no" }, report.held ? "Held" : "Got through"), " ", report.outcome, ".")),
       this.step("The bot afterwards", "", el("p", { className: "lead" }, el("span", { className: "badge plain" }, report.state || "unknown"), " Write to it and see.")),
     ];
     if (report.trace) {

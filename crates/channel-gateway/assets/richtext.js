@@ -132,31 +132,40 @@ function list(lines) {
   return el(ordered ? "ol" : "ul", {}, ...children);
 }
 
-/** JSON laid out over lines and coloured; everything else as it is. Bytes are never changed, only spaced. */
+/** Containers of at most so many characters stay on one line. */
+const ON_ONE_LINE = 66;
+
+/** JSON laid out over lines and coloured; everything else as it is. Nothing is changed but white space. */
 export function pretty(text) {
   try {
     JSON.parse(text);
   } catch {
     return [text];
   }
+  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) || [];
+  const flat = flatContainers(tokens);
   const out = [];
   let depth = 0;
-  const tokens = text.match(/"(?:[^"\\]|\\.)*"|[{}[\],:]|[^\s{}[\],:"]+/g) || [];
+  let flatUntil = -1;
   const newline = () => out.push("\n" + "  ".repeat(depth));
   tokens.forEach((token, index) => {
     const next = tokens[index + 1];
+    const before = tokens[index - 1];
+    const isFlat = index <= flatUntil;
     if (token === "{" || token === "[") {
       out.push(token);
       depth += 1;
-      if (next !== "}" && next !== "]") newline();
+      if (!isFlat && flat.has(index)) flatUntil = flat.get(index);
+      if (index <= flatUntil) out.push(token === "{" && next !== "}" ? " " : "");
+      else if (next !== "}" && next !== "]") newline();
     } else if (token === "}" || token === "]") {
       depth -= 1;
-      const before = tokens[index - 1];
-      if (before !== "{" && before !== "[") newline();
-      out.push(token);
+      const isEmpty = before === "{" || before === "[";
+      if (!isFlat && !isEmpty) newline();
+      out.push(isFlat && token === "}" && !isEmpty ? " }" : token);
     } else if (token === ",") {
-      out.push(token);
-      newline();
+      out.push(isFlat ? ", " : ",");
+      if (!isFlat) newline();
     } else if (token === ":") {
       out.push(": ");
     } else if (token.startsWith('"')) {
@@ -166,4 +175,20 @@ export function pretty(text) {
     }
   });
   return out;
+}
+
+/** Where the containers that stay on one line begin and end. */
+function flatContainers(tokens) {
+  const flat = new Map();
+  const open = [];
+  let length = 0;
+  tokens.forEach((token, index) => {
+    if (token === "{" || token === "[") open.push({ index, length });
+    length += token.length + (token === ":" || token === "," ? 1 : 0);
+    if (token === "}" || token === "]") {
+      const begun = open.pop();
+      if (length - begun.length <= ON_ONE_LINE) flat.set(begun.index, index);
+    }
+  });
+  return flat;
 }

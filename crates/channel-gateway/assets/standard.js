@@ -158,6 +158,7 @@ export class Standard {
       id: message.id,
       order: message.order,
       mine: message.mine,
+      blocks: isMarkdown,
       content: isMarkdown ? fromMarkdown(message.text) : [message.text],
       plain: message.text,
       buttons: (message.buttons || []).map((row) => row.map((button) => ({

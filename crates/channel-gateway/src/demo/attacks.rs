@@ -39,6 +39,8 @@ pub(crate) struct Report {
     channel: &'static str,
     label: &'static str,
     about: &'static str,
+    /// Whether the attack came to nothing.
+    held: bool,
     /// The outcome in a few words.
     outcome: String,
     /// What went over the wire.
@@ -138,6 +140,7 @@ pub(crate) async fn run(stage: &Stage, attack: Attack) -> Result<Report> {
     let outcome = timeout(stage.transport.clock.as_ref(), LIMIT, work).await;
     let late = |_| Error::new(ErrorKind::Unavailable, "the attack was not over in time");
     let Outcome {
+        held,
         words,
         transcript,
         trace,
@@ -146,6 +149,7 @@ pub(crate) async fn run(stage: &Stage, attack: Attack) -> Result<Report> {
         channel: attack.channel(),
         label: attack.label(),
         about: attack.about(),
+        held,
         outcome: words,
         transcript,
         trace,
@@ -154,6 +158,7 @@ pub(crate) async fn run(stage: &Stage, attack: Attack) -> Result<Report> {
 }
 
 struct Outcome {
+    held: bool,
     words: String,
     transcript: Vec<Line>,
     trace: Option<Trace>,
@@ -178,7 +183,8 @@ async fn forged_webhook(stage: &Stage) -> Result<Outcome> {
         .map_err(|error| error.into_error(true))?;
     let status = response.status();
     Ok(Outcome {
-        words: format!("{status}, before the body was read"),
+        held: status == http::StatusCode::UNAUTHORIZED,
+        words: format!("{status}; nothing in it was decoded"),
         transcript: vec![
             attacker(format!(
                 "POST {WEBHOOK}\ncontent-type: application/json\n{}: {}\n\n{FORGED}",
@@ -205,6 +211,7 @@ async fn malformed_update(stage: &Stage) -> Result<Outcome> {
         .wait_for(|trace| trace.number > before && trace.kind == "unknown")
         .await;
     Ok(Outcome {
+        held: !trace.verdict.allowed,
         words: "kept as an unknown event; what follows it is delivered".to_owned(),
         transcript: vec![attacker(update.to_string())],
         trace: Some(trace),
@@ -234,6 +241,7 @@ async fn refused_by_policy(
         .wait_for(|trace| trace.number > before && trace.sender.as_deref() == Some(sender))
         .await;
     Ok(Outcome {
+        held: !trace.verdict.allowed && trace.calls.is_empty(),
         words: format!("refused: {}; no handler ran", trace.verdict.reason),
         transcript: vec![attacker(format!("Mallory: {words}"))],
         trace: Some(trace),
@@ -263,13 +271,14 @@ async fn refused_socket(stage: &Stage, token: &str, origin: Option<&str>) -> Res
         None => tried += "sec-websocket-protocol: channel-kit.v1, bearer.Z3Vlc3NlZC10b2tlbg",
     }
     let connected = stage.transport.sockets.connect(SocketRequest::new(request));
-    let words = match connected.await {
-        Ok(_) => return Err(Error::new(ErrorKind::Protocol, "the handshake was granted")),
-        Err(error) => error.to_string(),
+    let (held, words, answer) = match connected.await {
+        Ok(_) => (false, "the upgrade was granted", "101".to_owned()),
+        Err(error) => (true, "refused before the upgrade", error.to_string()),
     };
     Ok(Outcome {
-        words: "refused before the upgrade".to_owned(),
-        transcript: vec![attacker(tried), server(words)],
+        held,
+        words: words.to_owned(),
+        transcript: vec![attacker(tried), server(answer)],
         trace: None,
     })
 }
@@ -323,12 +332,11 @@ async fn malformed_frames(stage: &Stage) -> Result<Outcome> {
     ];
     for frame in bad {
         say(&mut socket, frame.to_owned(), &mut transcript).await?;
-        if !hear(&mut socket, &mut transcript).await? {
-            break;
-        }
+        hear(&mut socket, &mut transcript).await?;
     }
-    hear(&mut socket, &mut transcript).await?;
+    let goes_on = hear(&mut socket, &mut transcript).await?;
     Ok(Outcome {
+        held: !goes_on,
         words: "each refused, then disconnected; others notice nothing".to_owned(),
         transcript,
         trace: None,
