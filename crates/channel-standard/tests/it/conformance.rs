@@ -317,7 +317,7 @@ impl FakePlatform for Browser {
 }
 
 #[test]
-fn the_channel_conforms() {
+fn pain_39_the_channel_conforms_on_virtual_time_without_a_network() {
     let clock = VirtualClock::new();
     let tasks = Arc::<Mutex<Running>>::default();
     let channels = Channels {

@@ -77,7 +77,7 @@ fn a_message_becomes_an_event_and_is_acknowledged_when_the_application_has_it() 
 }
 
 #[test]
-fn an_answer_comes_back_in_the_same_conversation_and_thread() {
+fn pain_34_an_answer_comes_back_in_the_same_conversation_and_thread() {
     let mut world = World::new();
     let ada = world.join("web-1");
     let frame =
@@ -118,4 +118,23 @@ fn two_conversations_of_a_client_do_not_share_events_or_numbers() {
     let second = world.event().expect("the second");
     assert_ne!(first.id, second.id);
     assert_ne!(first.conversation(), second.conversation());
+}
+
+#[test]
+fn a_reply_knows_whether_it_quotes_the_bot() {
+    let mut world = World::with(|builder| builder.room("team", ["web-1"]));
+    let ada = world.join("web-1");
+    let say = |id: &str, quoted: &str| json!({"v":1,"type":"message","id":id,"conversation":"room:team","text":"hi","reply_to":quoted});
+    let target = channel_core::Target::chat("room:team");
+    let bots = world.send(&channel_core::OutboundMessage::new(target, "hello"));
+    for (id, quoted, mine) in [("m-1", bots[0].as_str(), true), ("m-2", "m-1", false)] {
+        ada.send(&say(id, quoted));
+        let event = world.event().unwrap();
+        let it = event.message().unwrap();
+        assert_eq!(it.reply_to.as_ref().unwrap().mine, mine);
+        assert_eq!(it.addressed.is_to_me(), mine);
+        let native: StandardMessage = it.native().unwrap();
+        assert_eq!(native.reply_to(), it.reply_to);
+        assert_eq!(native.addressed(), it.addressed);
+    }
 }
