@@ -107,13 +107,13 @@ impl Standard {
         StandardBuilder::new(config)
     }
 
-    /// Begins with the variables that [`StandardConfig::from_env`] reads.
+    /// The channel of the variables that [`StandardConfig::from_env`] reads.
     ///
     /// # Errors
     ///
-    /// As for [`StandardConfig::from_env`].
-    pub fn from_env() -> Result<StandardBuilder> {
-        Ok(StandardBuilder::new(StandardConfig::from_env()?))
+    /// As for [`StandardConfig::from_env`] and [`StandardBuilder::build`].
+    pub fn from_env() -> Result<Self> {
+        StandardBuilder::new(StandardConfig::from_env()?).build()
     }
 
     pub(crate) fn new(config: StandardConfig, origins: Origins, transport: Transport) -> Self {

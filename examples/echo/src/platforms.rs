@@ -17,7 +17,7 @@ pub(crate) fn configured() -> Result<Vec<Arc<dyn Channel>>, Error> {
         channels.push(Arc::new(Telegram::from_env()?));
     }
     if is_set("CHANNEL_STANDARD_") {
-        channels.push(Arc::new(Standard::from_env()?.build()?));
+        channels.push(Arc::new(Standard::from_env()?));
     }
     if channels.is_empty() {
         return Err(Error::config(
