@@ -27,11 +27,11 @@ impl Builder {
 
     /// Closes the mark opened last. A link without words shows where it leads.
     pub(crate) fn close(&mut self) {
-        if self.open.len() > self.started
-            && let Some(Open {
-                mark: Mark::Link { url },
-                ..
-            }) = self.open.last()
+        if let Some(Open {
+            mark: Mark::Link { url },
+            ..
+        }) = self.open.last()
+            && self.since_open().trim().is_empty()
         {
             let url = url.clone();
             self.push(&url);
@@ -65,10 +65,14 @@ impl Builder {
         &mut self.gap
     }
 
-    /// The words inside the innermost mark, if any have come.
-    pub(crate) fn since_open(&self) -> Option<&str> {
-        let open = self.open.last()?;
-        (self.open.len() == self.started).then(|| self.text.get(open.start..))?
+    /// The words inside the innermost mark so far.
+    pub(crate) fn since_open(&self) -> &str {
+        match self.open.last() {
+            Some(open) if self.open.len() == self.started => {
+                self.text.get(open.start..).unwrap_or_default()
+            }
+            _ => "",
+        }
     }
 
     pub(crate) fn finish(self) -> Spanned {

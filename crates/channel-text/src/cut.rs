@@ -204,10 +204,13 @@ impl<'a> Splitter<'a> {
         let start = cluster.start;
         let mut end = start;
         for char in chars(self.text, cluster) {
-            if !measure.takes(char.clone()) && end > start {
+            let fits = measure.takes(char.clone());
+            if fits || end == start {
+                end = char.end;
+            }
+            if !fits {
                 break;
             }
-            end = char.end;
         }
         end
     }

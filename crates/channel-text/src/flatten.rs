@@ -156,8 +156,7 @@ impl<'a> Flattener<'a> {
             Tag::List { .. } | Tag::Item { .. } => self.leave(),
             Tag::CodeBlock { .. } => self.in_pre = false,
             Tag::Link { url } if self.plain => {
-                let target = self.out.since_open().and_then(|text| target(text, url));
-                if let Some(target) = target {
+                if let Some(target) = target(self.out.since_open(), url) {
                     self.out.push(&target);
                 }
             }
@@ -288,13 +287,14 @@ fn in_cell(step: Step<'_>, cell: &mut String, link: usize) -> usize {
         Step::Open(Tag::Link { .. }) => return cell.len(),
         Step::Close(Tag::Link { url }) => {
             let text = cell.get(link..).unwrap_or_default();
-            let shown = if text.is_empty() {
+            let shown = if text.trim().is_empty() {
                 Some(url.to_owned())
             } else {
                 target(text, url)
             };
             cell.push_str(&shown.unwrap_or_default());
         }
+        Step::Close(Tag::Cell) => *cell = cell.trim().to_owned(),
         Step::Text(text) => cell.extend(text.chars().map(|c| if c == '\n' { ' ' } else { c })),
         _ => {}
     }
@@ -303,7 +303,7 @@ fn in_cell(step: Step<'_>, cell: &mut String, link: usize) -> usize {
 
 /// What tells a reader without links where one leads; nothing if its words do.
 fn target(text: &str, url: &str) -> Option<String> {
-    let said =
-        text.is_empty() || url.is_empty() || url.strip_prefix("mailto:").unwrap_or(url) == text;
+    let is_said = text == url || url.strip_prefix("mailto:") == Some(text);
+    let said = text.trim().is_empty() || url.is_empty() || is_said;
     (!said).then(|| format!(" ({url})"))
 }

@@ -3,6 +3,8 @@
 mod builder;
 mod cut;
 mod flatten;
+mod inline_markdown;
+mod markdown;
 mod measure;
 mod normalize;
 mod offsets;
@@ -15,6 +17,7 @@ mod visit;
 mod walk;
 
 pub use flatten::{flatten, to_plain};
+pub use markdown::to_markdown;
 pub use offsets::{byte_ranges, utf16_ranges};
 pub use parse::{content_of, parse_markdown, spanned_of};
 pub use span::{Mark, Span, Spanned};

@@ -106,6 +106,7 @@ fn inlines(text: &str, range: Range<usize>, spans: &[Span]) -> Vec<Inline> {
             Mark::Strike => out.push(Inline::Strike(inner())),
             Mark::Spoiler => out.push(Inline::Spoiler(inner())),
             Mark::Code => out.push(Inline::Code(words(span.range.clone()))),
+            Mark::Link { .. } if words(span.range.clone()).trim().is_empty() => out.extend(inner()),
             Mark::Link { url } => out.push(Inline::Link {
                 url: url.clone(),
                 content: inner(),

@@ -1,5 +1,7 @@
 //! The seam for markup dialects.
 
+use std::ops::Range;
+
 use channel_core::{Alignment, Content, SenderId};
 
 use crate::builder::Builder;
@@ -147,8 +149,8 @@ impl<'a> From<&'a Mark> for Tag<'a> {
 ///
 /// [`visit`] shows it a tree, [`Spanned::visit`] a flat text. Both promise that tags nest,
 /// that no inline mark stands inside its like, that marks which touch are joined, and that
-/// bold, italic, underline, strike, spoiler and link neither begin nor end with white
-/// space, because few dialects close a mark after a space.
+/// marks other than code neither begin nor end with white space, because few dialects
+/// close a mark after a space.
 pub trait Visitor {
     /// A block or mark begins.
     fn open(&mut self, tag: &Tag<'_>);
@@ -190,8 +192,15 @@ impl Spanned {
         let text = self.text();
         let mut position = 0;
         let mut open: Vec<(usize, &Mark)> = Vec::new();
+        let is_code = |span: &&Span| span.mark == Mark::Code;
+        let code: Vec<_> = self
+            .spans()
+            .iter()
+            .filter(is_code)
+            .map(|span| &span.range)
+            .collect();
         for span in self.spans() {
-            let Some((start, end)) = tight(text, span) else {
+            let Some(Range { start, end }) = tight(text, span, &code) else {
                 continue;
             };
             close_until(text, start, &mut open, &mut position, visitor);
@@ -227,17 +236,22 @@ fn show(text: &str, until: usize, position: &mut usize, visitor: &mut impl Visit
     }
 }
 
-/// The span without the white space at its edges; `None` if nothing else is in it.
+/// The range of a span without the white space at its edges, unless that is code, where
+/// it counts; `None` if nothing else is in it.
 ///
 /// Shrinking every span by the same rule keeps them nested.
-fn tight(text: &str, span: &Span) -> Option<(usize, usize)> {
-    let (start, end) = (span.range.start, span.range.end);
-    if !span.mark.is_decoration() {
-        return Some((start, end));
+fn tight(text: &str, span: &Span, code: &[&Range<usize>]) -> Option<Range<usize>> {
+    let Range { start, end } = span.range;
+    if !(span.mark.is_decoration() || span.mark.is_atom()) {
+        return Some(start..end);
     }
     let piece = text.get(start..end)?;
-    let trimmed = piece.trim_start();
-    let start = end - trimmed.len();
-    let end = start + trimmed.trim_end().len();
-    (start < end).then_some((start, end))
+    let words_start = end - piece.trim_start().len();
+    let words_end = start + piece.trim_end().len();
+    let first = code.get(code.partition_point(|code| code.end <= start));
+    let last = code.partition_point(|code| code.start < end).checked_sub(1);
+    let last = last.and_then(|last| code.get(last));
+    let start = first.map_or(words_start, |code| words_start.min(code.start.max(start)));
+    let end = last.map_or(words_end, |code| words_end.max(code.end.min(end)));
+    (start < end).then_some(start..end)
 }
