@@ -124,6 +124,32 @@ fn expect(bytes: &[u8], at: usize, byte: u8) -> Option<usize> {
     (*bytes.get(at)? == byte).then_some(at + 1)
 }
 
+/// Ends a stretch of a string.
+const IN_STRING: u8 = 1;
+/// Ends a stretch of an object or array.
+const IN_VALUE: u8 = 2;
+
+/// Which stretches a byte ends. All that Telegram sends passes here byte by byte, and one
+/// look-up costs half of what comparing costs.
+static ENDS: [u8; 256] = {
+    let mut ends = [0; 256];
+    ends[b'\\' as usize] = IN_STRING;
+    ends[b'"' as usize] = IN_STRING | IN_VALUE;
+    ends[b'{' as usize] = IN_VALUE;
+    ends[b'}' as usize] = IN_VALUE;
+    ends[b'[' as usize] = IN_VALUE;
+    ends[b']' as usize] = IN_VALUE;
+    ends
+};
+
+/// The first byte that ends a stretch of this kind.
+fn find(bytes: &[u8], stretch: u8) -> Option<usize> {
+    bytes.iter().position(|byte| {
+        ENDS.get(usize::from(*byte))
+            .is_some_and(|ends| ends & stretch != 0)
+    })
+}
+
 fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     while matches!(bytes.get(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
         at += 1;
@@ -134,10 +160,10 @@ fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 /// From behind the opening quote to behind the closing one.
 fn skip_string(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
+        at += find(bytes.get(at..)?, IN_STRING)?;
         match bytes.get(at)? {
             b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+            _ => at += 2,
         }
     }
 }
@@ -150,13 +176,11 @@ fn skip_value(bytes: &[u8], start: usize) -> Option<usize> {
             let mut depth = 1_usize;
             let mut at = start + 1;
             while depth > 0 {
-                let byte = *bytes.get(at)?;
-                at += 1;
-                match byte {
+                at += find(bytes.get(at..)?, IN_VALUE)? + 1;
+                match bytes.get(at - 1)? {
                     b'"' => at = skip_string(bytes, at)?,
                     b'{' | b'[' => depth += 1,
-                    b'}' | b']' => depth -= 1,
-                    _ => {}
+                    _ => depth -= 1,
                 }
             }
             Some(at)

@@ -216,3 +216,19 @@ fn closing_confirms_nothing_that_was_not_acknowledged() {
         );
     });
 }
+
+#[test]
+fn closing_tells_nothing_that_a_poll_has_told() {
+    let fake = Fake::new();
+    fake.run(async {
+        fake.text("a");
+        let channel = fake.channel();
+        let mut stream = channel.events();
+        next(&mut stream).await.ack().await.unwrap();
+        assert_eq!(news(&mut stream).await, Connection::Alive);
+        drop(stream);
+        let calls = fake.calls("getUpdates").len();
+        channel.close().await.unwrap();
+        assert_eq!(fake.calls("getUpdates").len(), calls);
+    });
+}
