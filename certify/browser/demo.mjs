@@ -152,6 +152,8 @@ for (const platform of ["telegram", "standard"]) {
       await page.locator("#wire-summary", { hasText: label }).waitFor({ timeout: PATIENCE });
       await page.locator("#steps .badge", { hasText: "Held" }).waitFor({ timeout: PATIENCE });
     }
+    const accused = panel(page, platform).locator(".msg.mine .inspect", { hasText: "refused" });
+    assert.equal(await accused.count(), 0, "what strangers did is not put down to the user");
     await say(page, platform, "still there?");
     await fromBot(page, platform, "echo: still there?").waitFor({ timeout: PATIENCE });
   });
@@ -193,6 +195,16 @@ check("works_with_the_keyboard_only", {}, async (page) => {
   await page.keyboard.press("Home");
   await page.locator("#wire-summary", { hasText: "message" }).waitFor({ timeout: PATIENCE });
   assert.ok(await focused(".inspect"), "a message has the focus");
+});
+
+check("keeps_the_composer_in_sight_on_a_phone", { viewport: PHONE }, async (page) => {
+  for (let index = 0; index < 6; index += 1) {
+    await panel(page, "telegram").locator(".chip", { hasText: "hello" }).click();
+  }
+  await fromBot(page, "telegram", "echo: hello").waitFor({ timeout: PATIENCE });
+  await page.evaluate(() => scrollTo(0, 0));
+  const box = await panel(page, "telegram").locator(".send").boundingBox();
+  assert.ok(box.y + box.height <= PHONE.height, `the button ends at ${box.y + box.height} px`);
 });
 
 check("has_no_horizontal_scroll_on_a_phone", { viewport: PHONE }, async (page) => {

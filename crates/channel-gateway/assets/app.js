@@ -24,7 +24,7 @@ class App {
     tabs.addEventListener("keydown", (event) => this.walkTabs(event));
     this.open(this.chats[0]);
     for (const chat of this.chats) chat.channel.attach(chat);
-    this.listen(start.standard.client);
+    this.listen(start.standard);
     // On a touch screen the keyboard would cover what there is to see.
     if (matchMedia("(hover: hover)").matches) this.chats[0].text.focus();
   }
@@ -50,7 +50,7 @@ class App {
     this.current.tab.focus();
   }
 
-  listen(client) {
+  listen({ client, token }) {
     const feed = new EventSource(`/api/events?client=${encodeURIComponent(client)}`);
     const on = (name, work) => feed.addEventListener(name, (event) => work(JSON.parse(event.data)));
     on("telegram", (news) => this.chat("telegram").channel.hear(news));
@@ -60,7 +60,12 @@ class App {
       if (channel !== "standard") this.chat(channel)?.state(state);
     });
     feed.onerror = () => this.chat("telegram").state("reconnecting");
-    feed.onopen = () => this.chat("telegram").state("ready");
+    feed.onopen = async () => {
+      this.chat("telegram").state("ready");
+      // After a restart of the demo everything of before is gone, the token too.
+      const now = await ask("/api/start");
+      if (now.standard.token !== token) location.reload();
+    };
   }
 
   /** Shows the way of a message. */
@@ -102,10 +107,14 @@ class App {
   }
 }
 
-try {
-  const response = await fetch("/api/start");
+async function ask(path) {
+  const response = await fetch(path);
   if (!response.ok) throw new Error(`the demo answered ${response.status}`);
-  window.demo = new App(await response.json());
+  return response.json();
+}
+
+try {
+  new App(await ask("/api/start"));
 } catch (error) {
   document.getElementById("wire-summary").textContent = `The demo does not answer: ${error.message}.`;
 }

@@ -185,9 +185,9 @@ export class Chat {
     this.link();
     const isAtEnd = this.isAtEnd();
     if (isNew && isAtEnd) this.scroll();
-    const followed = this.selectedTrace();
+    const chosen = this.items.get(this.selected);
     if (isNew && !this.pinned) this.follow(trace);
-    else if (followed && followed.number === trace.number) this.app.inspect(this, trace);
+    else if (chosen?.trace?.number === trace.number) this.app.inspect(this, trace, { report: chosen.report });
   }
 
   /** Something that is not a message of the chat: a press, an edit, an attack. */
@@ -220,6 +220,8 @@ export class Chat {
   link() {
     const byMessage = new Map();
     for (const trace of this.traces.values()) {
+      // Ids of messages are unique inside their chat only.
+      if (trace.chat !== this.channel.chatId) continue;
       if (trace.kind === "message" && trace.message) byMessage.set(trace.message, trace);
       for (const call of trace.calls) for (const id of call.messages) byMessage.set(id, trace);
     }
@@ -228,20 +230,19 @@ export class Chat {
       if (trace && trace !== item.linked) {
         item.trace = trace;
         item.linked = trace;
-        this.drawMeta(item);
+        // The words may come after their trace.
+        if (item.mine && trace.number === this.followed) this.select(item);
+        else this.drawMeta(item);
       }
     }
-  }
-
-  selectedTrace() {
-    return this.items.get(this.selected)?.trace;
   }
 
   /** Selects what a new trace is about, unless something was chosen by hand. */
   follow(trace) {
     const item = [...this.items.values()].find((it) => it.trace?.number === trace.number && (it.mine || it.note));
+    this.followed = trace.number;
     if (item) this.select(item);
-    this.app.inspect(this, trace);
+    this.app.inspect(this, trace, { report: item?.report });
   }
 
   /** Shows the chosen message again: what there is to see of it has grown. */
@@ -255,9 +256,10 @@ export class Chat {
   }
 
   choose(item, byHand = false) {
+    this.followed = null;
     this.select(item);
     this.pinned = item.id !== this.newest()?.id;
-    this.app.inspect(this, item.trace, { report: item.report, about: item, byHand });
+    this.app.inspect(this, item.trace, { report: item.report, byHand });
   }
 
   newest() {

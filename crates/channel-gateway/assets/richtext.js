@@ -132,8 +132,8 @@ function list(lines) {
   return el(ordered ? "ol" : "ul", {}, ...children);
 }
 
-/** Containers of at most so many characters stay on one line. */
-const ON_ONE_LINE = 66;
+/** Containers that fit into so many columns, indent included, stay on one line. */
+const COLUMNS = 56;
 
 /** JSON laid out over lines and coloured; everything else as it is. Nothing is changed but white space. */
 export function pretty(text) {
@@ -187,7 +187,7 @@ function flatContainers(tokens) {
     length += token.length + (token === ":" || token === "," ? 1 : 0);
     if (token === "}" || token === "]") {
       const begun = open.pop();
-      if (length - begun.length <= ON_ONE_LINE) flat.set(begun.index, index);
+      if (2 * open.length + length - begun.length <= COLUMNS) flat.set(begun.index, index);
     }
   });
   return flat;

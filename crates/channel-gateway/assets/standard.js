@@ -28,6 +28,7 @@ export class Standard {
 
   constructor(start) {
     this.start = start.standard;
+    this.chatId = `${start.standard.client}/default`;
     this.cursor = null;
     this.order = 0;
     this.wait = 1000;

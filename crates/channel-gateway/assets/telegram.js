@@ -29,7 +29,7 @@ export class Telegram {
   about = "Emulated Bot API, long poll over HTTP";
 
   constructor(start) {
-    this.start = start;
+    this.chatId = String(start.telegram.person);
   }
 
   attach(chat) {
