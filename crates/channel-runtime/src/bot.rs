@@ -72,6 +72,7 @@ pub struct Bot {
     retries: u32,
     transport: Option<Transport>,
     hook: Option<StatusHook>,
+    served_elsewhere: bool,
     #[cfg(feature = "webhook")]
     listen: Option<std::net::SocketAddr>,
 }
@@ -91,6 +92,7 @@ impl Bot {
             retries: 3,
             transport: None,
             hook: None,
+            served_elsewhere: false,
             #[cfg(feature = "webhook")]
             listen: None,
         }
@@ -199,6 +201,13 @@ impl Bot {
         self
     }
 
+    /// Says that the application serves the webhooks of the channels itself and hands
+    /// their events to [`Running::intake`].
+    pub const fn served_elsewhere(mut self) -> Self {
+        self.served_elsewhere = true;
+        self
+    }
+
     /// Serves the webhooks and websockets of the channels on this address.
     #[cfg(feature = "webhook")]
     pub const fn listen(mut self, address: std::net::SocketAddr) -> Self {
@@ -262,7 +271,14 @@ impl Bot {
         let listen = self.listen;
         #[cfg(not(feature = "webhook"))]
         let listen = None;
-        Running::start(core, entries, self.drain_within, listen).await
+        Running::start(
+            core,
+            entries,
+            self.drain_within,
+            listen,
+            self.served_elsewhere,
+        )
+        .await
     }
 
     /// Runs until the process is told to stop (SIGTERM or Ctrl-C), then drains.

@@ -39,6 +39,7 @@ impl Running {
         entries: Vec<Arc<Entry>>,
         drain_within: Duration,
         listen: Option<SocketAddr>,
+        served_elsewhere: bool,
     ) -> Result<Self> {
         let mut running = Self {
             core,
@@ -49,6 +50,14 @@ impl Running {
             server: None,
         };
         running.serve(listen).await?;
+        if listen.is_none() && !served_elsewhere {
+            running.require_own_connections()?;
+        }
+        for entry in &running.entries {
+            if entry.channel.as_events().is_none() {
+                running.core.set_state(entry, ChannelState::Ready);
+            }
+        }
         for entry in &running.entries {
             if entry.channel.as_events().is_some() {
                 running
@@ -62,7 +71,7 @@ impl Running {
     #[cfg(feature = "webhook")]
     async fn serve(&mut self, listen: Option<SocketAddr>) -> Result<()> {
         let Some(address) = listen else {
-            return self.require_own_connections();
+            return Ok(());
         };
         let mut host = channel_webhook::Host::new(Arc::clone(&self.core.clock));
         for entry in &self.entries {
@@ -71,11 +80,6 @@ impl Running {
         let server = channel_webhook::Server::bind(address, host.router()).await?;
         tracing::info!(address = %server.address(), "listening");
         self.server = Some(server);
-        for entry in &self.entries {
-            if entry.channel.as_events().is_none() {
-                self.core.set_state(entry, ChannelState::Ready);
-            }
-        }
         Ok(())
     }
 
@@ -85,7 +89,7 @@ impl Running {
         reason = "the same shape with and without a listener"
     )]
     async fn serve(&mut self, _listen: Option<SocketAddr>) -> Result<()> {
-        self.require_own_connections()
+        Ok(())
     }
 
     /// Without a listener every channel has to receive by itself.
@@ -93,7 +97,7 @@ impl Running {
         for entry in &self.entries {
             if entry.channel.as_events().is_none() {
                 return Err(Error::config(format!(
-                    "channel {} receives over HTTP and nothing listens; give the bot an address (feature `webhook`)",
+                    "channel {} receives over HTTP and nothing listens; give the bot an address (feature `webhook`), or say that it is served elsewhere",
                     entry.channel.info().id
                 )));
             }

@@ -5,5 +5,4 @@ mod order;
 mod policy;
 mod retry;
 mod supervise;
-#[cfg(feature = "webhook")]
 mod webhook;

@@ -14,10 +14,11 @@ fn event(channel: &MemoryChannel, id: &str) -> Event {
 
 #[tokio::test]
 async fn events_of_webhooks_are_taken_once_and_refused_when_there_is_no_room() {
-    let channel = MemoryChannel::new();
+    let channel = MemoryChannel::builder().webhook().build();
     let running = Bot::new(AllowEveryone)
         .channel(channel.clone())
         .capacity(2)
+        .served_elsewhere()
         .on_other(|_, _| async { Ok(()) })
         .start()
         .await
@@ -38,5 +39,48 @@ async fn events_of_webhooks_are_taken_once_and_refused_when_there_is_no_room() {
         (counters.handled, counters.duplicates, counters.rejected),
         (4, 1, 3)
     );
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_channel_that_nobody_serves_is_told_so() {
+    let error = Bot::new(AllowEveryone)
+        .channel(MemoryChannel::builder().webhook().build())
+        .start()
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), channel_core::ErrorKind::Config);
+}
+
+#[tokio::test]
+async fn a_listening_bot_answers_a_signed_request_after_its_handler() {
+    use channel_core::{HttpBody, HttpRequest};
+    let channel = MemoryChannel::builder()
+        .clock(channel_http::transport().clock)
+        .webhook()
+        .build();
+    let running = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .listen(([127, 0, 0, 1], 0).into())
+        .on_message(|message| async move {
+            message.reply(message.text.clone()).await?;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    assert!(running.status()[0].state.is_ready());
+    channel.user("ada").says("hello");
+    let request = channel.take_requests().pop().unwrap();
+    let address = running.address().unwrap();
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    parts.uri = format!("http://{address}{path}").parse().unwrap();
+    let request = http::Request::from_parts(parts, HttpBody::from(body));
+    let http = channel_http::transport().http;
+    let answer = http.execute(HttpRequest::new(request)).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(channel.texts(), ["hello"], "answered before it was handled");
     running.stop().await;
 }
