@@ -8,15 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use channel_core::{
     Action, Authorized, AuthorizedEvent, Backoff, Channel, ChatId, Clock, Connection, Conversation,
-    Denied, Error, ErrorKind, Event, EventKind, Events, InboundMessage as _, Intake, Message,
-    Policy, Random, Received, Refused, SenderKind, authorize, timeout,
+    Denied, Error, ErrorKind, Event, EventKind, Events, InboundMessage as _, Intake, Policy,
+    Random, Received, Refused, SenderKind, authorize, timeout,
 };
 use futures_util::future::{BoxFuture, pending};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::{oneshot, watch};
 
 use crate::bot::GroupMode;
-use crate::handler::{HandlerResult, Handlers};
+use crate::handler::{Handler, HandlerResult, Handlers};
 use crate::inbox::{AckSlot, Deadlines, Duty, Seen};
 use crate::incoming::Incoming;
 use crate::lanes::{Lanes, Place};
@@ -133,7 +133,7 @@ async fn judge_and_handle(core: &Core, entry: &Entry, event: Event) -> Outcome {
         Ok(event) => handle(core, entry, event).await,
         Err(denied) => {
             tracing::debug!(channel = %denied.event.channel, reason = denied.reason, "refused");
-            tell_why(entry, denied).await;
+            tell_why(entry, denied).boxed().await;
             Outcome::Refused
         }
     }
@@ -148,48 +148,62 @@ async fn tell_why(entry: &Entry, denied: Denied) {
     }
 }
 
+/// Runs the handler of an event.
 async fn handle(core: &Core, entry: &Entry, event: Authorized<Event>) -> Outcome {
-    let Some(parts) = event.into_parts() else {
-        return Outcome::Ignored;
-    };
+    match begin(core, entry, event) {
+        Begun::Ignored => Outcome::Ignored,
+        Begun::Handler(work) => work.await.into(),
+        Begun::Typing(work) => work.await.into(),
+        Begun::Action(work) => work.await,
+    }
+}
+
+/// A handler that has been called.
+enum Begun<'a> {
+    Ignored,
+    Handler(BoxFuture<'static, HandlerResult>),
+    Typing(BoxFuture<'a, HandlerResult>),
+    Action(BoxFuture<'a, Outcome>),
+}
+
+/// Calls the handler of an event. Not async, so that the event is not kept, once for each
+/// step that it goes through, in the future of every event under way.
+fn begin<'a>(core: &'a Core, entry: &'a Entry, event: Authorized<Event>) -> Begun<'a> {
     let handlers = &core.handlers;
+    let channel = || Arc::clone(&entry.channel);
     let unanswered = || Arc::new(AtomicBool::new(false));
-    match parts {
-        AuthorizedEvent::Message(message) => match &handlers.message {
+    match event.into_parts() {
+        Some(AuthorizedEvent::Message(message)) => match &handlers.message {
             Some(handler) => {
                 let to = core.typing.then(|| message.return_address.clone());
-                let incoming = Incoming::new(message, Arc::clone(&entry.channel), unanswered());
-                let work = handler(incoming);
+                let work = handler(Incoming::new(message, channel(), unanswered()));
                 match to {
-                    Some(to) => while_typing(core, entry, to.into(), work).await.into(),
-                    None => work.await.into(),
+                    Some(to) => Begun::Typing(while_typing(core, entry, to.into(), work).boxed()),
+                    None => Begun::Handler(work),
                 }
             }
-            None => Outcome::Ignored,
+            None => Begun::Ignored,
         },
-        AuthorizedEvent::Edited(message) => match &handlers.edited {
-            Some(handler) => handler(Incoming::<Message>::new(
-                message,
-                Arc::clone(&entry.channel),
-                unanswered(),
-            ))
-            .await
-            .into(),
-            None => Outcome::Ignored,
+        Some(AuthorizedEvent::Edited(message)) => match &handlers.edited {
+            Some(handler) => {
+                Begun::Handler(handler(Incoming::new(message, channel(), unanswered())))
+            }
+            None => Begun::Ignored,
         },
-        AuthorizedEvent::Action(action) => act(core, entry, action).await,
-        other => match &handlers.other {
-            Some(handler) => handler(Arc::clone(&entry.channel), other).await.into(),
-            None => Outcome::Ignored,
+        Some(AuthorizedEvent::Action(action)) => match &handlers.action {
+            Some(handler) => Begun::Action(act(entry, handler, action).boxed()),
+            None => Begun::Ignored,
         },
+        Some(other) => match &handlers.other {
+            Some(handler) => Begun::Handler(handler(channel(), other)),
+            None => Begun::Ignored,
+        },
+        None => Begun::Ignored,
     }
 }
 
 /// Runs the handler of a press, then takes the platform's waiting sign away.
-async fn act(core: &Core, entry: &Entry, action: Authorized<Action>) -> Outcome {
-    let Some(handler) = &core.handlers.action else {
-        return Outcome::Ignored;
-    };
+async fn act(entry: &Entry, handler: &Handler<Action>, action: Authorized<Action>) -> Outcome {
     let answered = Arc::new(AtomicBool::new(false));
     let press = (*action).clone();
     let incoming = Incoming::new(action, Arc::clone(&entry.channel), Arc::clone(&answered));

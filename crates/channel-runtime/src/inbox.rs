@@ -1,6 +1,7 @@
 //! The inbox in memory: which events were seen, and who waits for their acknowledgement.
 
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,18 +12,44 @@ use crate::status::lock;
 
 /// The events seen of late, in two generations: the older one is dropped whole, so that
 /// no single event pays for a clean-up.
+///
+/// Only a keyed hash of each event is kept. That a new event meets the hash of another
+/// among the 20,000 remembered happens once in 10^15 events, and nobody outside knows the
+/// key with which to bring it about.
 #[derive(Debug)]
 pub(crate) struct Seen {
     generation: usize,
     lifetime: Duration,
+    key: RandomState,
     state: Mutex<Generations>,
 }
 
 #[derive(Debug, Default)]
 struct Generations {
-    current: HashSet<(ChannelId, EventId)>,
-    previous: HashSet<(ChannelId, EventId)>,
+    current: Hashes,
+    previous: Hashes,
     began: Duration,
+}
+
+type Hashes = HashSet<u64, BuildHasherDefault<Same>>;
+
+/// Hashes a number that is a hash already.
+#[derive(Debug, Default)]
+struct Same(u64);
+
+impl Hasher for Same {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        // Not used: the keys are numbers.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl Seen {
@@ -31,28 +58,32 @@ impl Seen {
         Self {
             generation: entries.max(1),
             lifetime,
+            key: RandomState::new(),
             state: Mutex::new(Generations::default()),
         }
     }
 
     /// Notes an event; `false` if it was seen before. `now` is monotonic time.
     pub(crate) fn note(&self, channel: &ChannelId, event: &EventId, now: Duration) -> bool {
-        let mut state = lock(&self.state);
+        let hash = self.key.hash_one((channel, event));
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
         let old = now.saturating_sub(state.began) >= self.lifetime;
         if old || state.current.len() >= self.generation {
-            state.previous = std::mem::take(&mut state.current);
+            // The memory of the older generation is used again.
+            std::mem::swap(&mut state.previous, &mut state.current);
+            state.current.clear();
             state.began = now;
         }
-        let key = (channel.clone(), event.clone());
-        !state.previous.contains(&key) && state.current.insert(key)
+        !state.previous.contains(&hash) && state.current.insert(hash)
     }
 
     /// Forgets an event that could not be taken, so that its redelivery is.
     pub(crate) fn forget(&self, channel: &ChannelId, event: &EventId) {
+        let hash = self.key.hash_one((channel, event));
         let mut state = lock(&self.state);
-        let key = (channel.clone(), event.clone());
-        state.current.remove(&key);
-        state.previous.remove(&key);
+        state.current.remove(&hash);
+        state.previous.remove(&hash);
     }
 }
 
@@ -100,7 +131,10 @@ impl AckSlot {
 pub(crate) struct Deadlines(VecDeque<(Duration, AckSlot)>);
 
 impl Deadlines {
+    /// Adds a duty and forgets those that have been settled, so that only those that wait
+    /// take room.
     pub(crate) fn push(&mut self, at: Duration, slot: AckSlot) {
+        self.next();
         self.0.push_back((at, slot));
     }
 
@@ -162,6 +196,18 @@ mod tests {
         assert!(seen.note(&channel, &id(2), Duration::from_secs(1300)));
         assert!(seen.note(&channel, &id(3), Duration::from_secs(2600)));
         assert!(seen.note(&channel, &id(1), Duration::from_secs(2601)));
+    }
+
+    #[test]
+    fn settled_duties_take_no_room() {
+        let mut deadlines = Deadlines::default();
+        for _ in 0..1000 {
+            let (done, _safe) = oneshot::channel();
+            let slot = AckSlot::new(Duty::Webhook(done));
+            deadlines.push(Duration::from_secs(1), slot.clone());
+            lock(&slot.0).take();
+        }
+        assert_eq!(deadlines.0.len(), 1);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! critical section that finds its queue empty, so no event can be stranded between the
 //! last look and the unlock.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -97,21 +98,30 @@ impl Lanes {
     /// Waits for a place.
     pub(crate) async fn reserve(&self) -> Place {
         loop {
+            // Mostly there is room, and nothing to register for.
+            if let Some(place) = self.try_place() {
+                return place;
+            }
             let changed = self.shared.changed.notified();
             tokio::pin!(changed);
             // Registered before the look, so that a place given back in between is seen.
             changed.as_mut().enable();
-            {
-                let mut state = lock(&self.shared.state);
-                if state.pending < self.shared.capacity {
-                    state.pending += 1;
-                    return Place {
-                        lanes: self.clone(),
-                    };
-                }
+            if let Some(place) = self.try_place() {
+                return place;
             }
             changed.await;
         }
+    }
+
+    fn try_place(&self) -> Option<Place> {
+        let mut state = lock(&self.shared.state);
+        if state.pending >= self.shared.capacity {
+            return None;
+        }
+        state.pending += 1;
+        Some(Place {
+            lanes: self.clone(),
+        })
     }
 
     /// Waits until nothing is queued or running.
@@ -130,12 +140,12 @@ impl Lanes {
     /// Puts a job at the end of its lane. The job must not panic and holds its place.
     pub(crate) fn submit(&self, conversation: Conversation, job: Job) {
         let mut state = lock(&self.shared.state);
-        if let Some(lane) = state.lanes.get_mut(&conversation) {
-            lane.queue.push_back(job);
-            return;
-        }
+        let place = match state.lanes.entry(conversation) {
+            Entry::Occupied(mut lane) => return lane.get_mut().queue.push_back(job),
+            Entry::Vacant(place) => place,
+        };
         let shared = Arc::clone(&self.shared);
-        let key = conversation.clone();
+        let key = place.key().clone();
         let task = tokio::spawn(async move {
             let mut job = job;
             loop {
@@ -150,7 +160,7 @@ impl Lanes {
             queue: VecDeque::new(),
             task: task.abort_handle(),
         };
-        state.lanes.insert(conversation, lane);
+        place.insert(lane);
     }
 
     /// Drops everything that is queued or running, without a word to anybody.
