@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use channel_core::HttpBody;
+use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
@@ -95,11 +96,15 @@ pub(crate) async fn read(
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     loop {
-        let frame = match tokio::time::timeout(idle, body.frame()).await {
-            Err(_) => return Err(ReadError::Idle),
-            Ok(None) => break,
-            Ok(Some(frame)) => frame.map_err(ReadError::Broken)?,
+        // What has come together with the head needs no timer.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => tokio::time::timeout(idle, body.frame())
+                .await
+                .map_err(|_| ReadError::Idle)?,
         };
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(ReadError::Broken)?;
         let Ok(piece) = frame.into_data() else {
             continue;
         };
