@@ -10,8 +10,6 @@ use crate::span::{Mark, Span};
 
 /// A line break this near to the limit, in characters, is preferred to any space.
 const LINE_WINDOW: usize = 200;
-/// A space this near to the limit, in characters, is preferred to a line break farther off.
-const WORD_WINDOW: usize = 100;
 
 /// A range of text with rules of its own.
 struct Region {
@@ -47,7 +45,6 @@ impl Cuts {
         };
         within(self.paragraph, LINE_WINDOW)
             .or_else(|| within(self.line, LINE_WINDOW))
-            .or_else(|| within(self.word, WORD_WINDOW))
             .or_else(|| {
                 [self.paragraph, self.line, self.word]
                     .into_iter()

@@ -39,13 +39,14 @@ impl Spanned {
     /// Cuts the text into parts that fit the limit; marks that are cut are closed in one
     /// part and opened again in the next.
     ///
-    /// A part ends, in order of preference, at a blank line or else at a line break within
-    /// the last 200 characters of what fits, at a space or after ideographic punctuation
-    /// within the last 100, at the last of these in the second half, or where the limit
-    /// is. It never ends inside a grapheme cluster, and inside [`Mark::Code`],
-    /// [`Mark::Mention`] or [`Mark::Emoji`] only if that alone is beyond the limit. A
+    /// A part ends in the second half of what fits; in order of preference, at a blank line
+    /// or else at a line break within the last 200 characters, at the last space, line
+    /// break or ideographic punctuation mark, or where the limit is. It never ends inside a
+    /// grapheme cluster, and inside
+    /// [`Mark::Code`](crate::Mark::Code), [`Mark::Mention`](crate::Mark::Mention) or
+    /// [`Mark::Emoji`](crate::Mark::Emoji) only if that alone is beyond the limit. A
     /// cluster that is beyond the limit is cut between its code points, and a part is over
-    /// the limit only if it is a single code point.
+    /// the limit only if it is a single code point; a limit of 0 counts as 1.
     ///
     /// Nothing is lost but white space at a cut: outside of preformatted text the run of
     /// white space around it (the indentation of the next line stays), inside the one line

@@ -44,7 +44,7 @@ fn prefers_a_blank_line_then_a_line_then_a_word() {
 }
 
 #[test]
-fn a_line_break_counts_within_two_hundred_and_a_space_within_one_hundred() {
+fn a_line_break_within_two_hundred_goes_before_a_nearer_space() {
     let text = format!(
         "{}\n{} {}",
         "a".repeat(500),
