@@ -1,0 +1,128 @@
+//! Instruction counts of the hot paths and their floors.
+//!
+//! Needs valgrind and `gungraun-runner`; the `ratios` binary runs it and judges.
+
+use std::hint::black_box;
+
+use benches::bot::World;
+use benches::canned::Canned;
+use benches::{bot, standard, telegram, text};
+use bytes::Bytes;
+use channel_core::{ChannelId, Message, Received, Result, SenderId};
+use channel_telegram::Telegram;
+use futures_core::stream::BoxStream;
+use gungraun::{library_benchmark, library_benchmark_group, main};
+
+type Stream = BoxStream<'static, Result<Received>>;
+
+#[library_benchmark]
+#[bench::private(telegram::stream(telegram::private_batch()))]
+#[bench::group(telegram::stream(telegram::group_batch()))]
+fn telegram_decode(stream: Stream) -> usize {
+    telegram::receive(stream, |event| drop(black_box(event)))
+}
+
+#[library_benchmark]
+#[bench::private(telegram::private_batch())]
+#[bench::group(telegram::group_batch())]
+fn telegram_decode_floor(body: Bytes) -> usize {
+    telegram::floor::decode(&body).map_or(0, |updates| telegram::floor::count(black_box(&updates)))
+}
+
+fn to_answer() -> (Telegram, Vec<Message>) {
+    let canned = Canned::new(Vec::new(), Bytes::from_static(telegram::SENT));
+    let channel = telegram::channel(&canned).expect("the settings are right");
+    (channel, telegram::messages(telegram::private_batch()))
+}
+
+#[library_benchmark]
+#[bench::batch(to_answer())]
+fn telegram_reply((channel, messages): (Telegram, Vec<Message>)) -> usize {
+    telegram::reply(&channel, &messages)
+}
+
+#[library_benchmark]
+#[bench::batch(to_answer())]
+fn telegram_reply_floor((_, messages): (Telegram, Vec<Message>)) -> usize {
+    telegram::reply_floor(&messages)
+}
+
+#[library_benchmark]
+#[bench::ten_batches(bot::world(&telegram::private_batch(), 10))]
+fn bot_echo(world: World) -> u64 {
+    bot::echo(world)
+}
+
+#[library_benchmark]
+#[bench::ten_batches(telegram::private_batch())]
+fn bot_echo_floor(body: Bytes) -> usize {
+    (0..10).map(|_| bot::echo_floor(black_box(&body))).sum()
+}
+
+#[library_benchmark]
+#[bench::answer(text::markdown())]
+fn markdown(source: String) -> usize {
+    text::lay_out(&source).text().len()
+}
+
+#[library_benchmark]
+#[bench::answer(text::markdown())]
+fn markdown_floor(source: String) -> usize {
+    text::lay_out_floor(&source).len()
+}
+
+#[library_benchmark]
+#[bench::english(text::english())]
+#[bench::mixed(text::mixed())]
+fn split(words: String) -> usize {
+    text::split(&words)
+}
+
+#[library_benchmark]
+#[bench::english(text::english())]
+#[bench::mixed(text::mixed())]
+fn split_floor(words: String) -> usize {
+    text::split_floor(&words)
+}
+
+fn frame(bytes: &'static [u8]) -> (Bytes, ChannelId, SenderId) {
+    let client = SenderId::new("web-7f3a");
+    (
+        Bytes::from_static(bytes),
+        ChannelId::new("standard"),
+        client,
+    )
+}
+
+#[library_benchmark]
+#[bench::message(frame(standard::MESSAGE))]
+#[bench::with_file(frame(standard::WITH_FILE))]
+fn standard_frame((bytes, channel, client): (Bytes, ChannelId, SenderId)) -> bool {
+    (0..100).all(|_| standard::decode(black_box(&bytes), &channel, &client).is_some())
+}
+
+#[library_benchmark]
+#[bench::message(frame(standard::MESSAGE))]
+#[bench::with_file(frame(standard::WITH_FILE))]
+fn standard_frame_floor((bytes, _, _): (Bytes, ChannelId, SenderId)) -> bool {
+    (0..100).all(|_| black_box(standard::floor(black_box(&bytes))).is_some())
+}
+
+library_benchmark_group!(
+    name = paths,
+    benchmarks = [
+        telegram_decode,
+        telegram_decode_floor,
+        telegram_reply,
+        telegram_reply_floor,
+        bot_echo,
+        bot_echo_floor,
+        markdown,
+        markdown_floor,
+        split,
+        split_floor,
+        standard_frame,
+        standard_frame_floor
+    ]
+);
+main!(library_benchmark_groups = paths);

@@ -1,0 +1,125 @@
+//! Counts the instructions of the hot paths and of their floors, and fails if a path costs
+//! more than it may: `cargo run -p benches --bin ratios`.
+
+use std::collections::BTreeMap;
+use std::process::{Command, ExitCode, Stdio};
+
+use serde::Deserialize;
+
+/// How many times the instructions of its floor each path may take. For `telegram_decode`
+/// this is the promise of the project: decoding and handing over add half at most. The
+/// others stand a little above what was measured, to notice when that changes.
+const LIMITS: &[(&str, f64)] = &[
+    ("telegram_decode/private", 1.5),
+    ("telegram_decode/group", 1.5),
+    ("telegram_reply/batch", 1.6),
+    ("bot_echo/ten_batches", 2.0),
+    ("markdown/answer", 3.2),
+    ("split/english", 1.9),
+    ("split/mixed", 1.7),
+    ("standard_frame/message", 2.3),
+    ("standard_frame/with_file", 2.3),
+];
+
+/// One line of gungraun's output.
+#[derive(Deserialize)]
+struct Summary {
+    function_name: String,
+    id: String,
+    profiles: Vec<Profile>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    total: Total,
+}
+
+#[derive(Deserialize)]
+struct Total {
+    metrics: Metrics,
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    #[serde(rename = "Ir")]
+    instructions: Metric,
+}
+
+#[derive(Deserialize)]
+struct Metric {
+    values: Values,
+}
+
+#[derive(Deserialize)]
+struct Values {
+    new: f64,
+}
+
+fn main() -> ExitCode {
+    match measure().and_then(|counts| judge(&counts)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("ratios: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the benches; instructions by path.
+fn measure() -> Result<BTreeMap<String, f64>, String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .args([
+            "bench",
+            "--quiet",
+            "-p",
+            "benches",
+            "--bench",
+            "instructions",
+        ])
+        .args(["--", "--output-format=json"])
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("cargo does not start: {error}"))?;
+    if !output.status.success() {
+        return Err("the benches do not run; are valgrind and gungraun-runner there?".to_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut counts = BTreeMap::new();
+    for line in text.lines().filter(|line| line.starts_with('{')) {
+        let summary: Summary = serde_json::from_str(line)
+            .map_err(|error| format!("the output of gungraun is not as expected: {error}"))?;
+        let count = summary
+            .profiles
+            .first()
+            .map(|profile| profile.data.total.metrics.instructions.values.new)
+            .ok_or("the output of gungraun holds no profile")?;
+        counts.insert(format!("{}/{}", summary.function_name, summary.id), count);
+    }
+    Ok(counts)
+}
+
+/// Prints a line for each path; whether all are within their limits.
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+fn judge(counts: &BTreeMap<String, f64>) -> Result<bool, String> {
+    let of = |name: &str| {
+        let count = counts.get(name).copied();
+        count.ok_or_else(|| format!("{name} was not measured"))
+    };
+    let mut all_within = true;
+    for (name, limit) in LIMITS {
+        let (path, id) = name.split_once('/').unwrap_or((name, ""));
+        let ratio = of(name)? / of(&format!("{path}_floor/{id}"))?;
+        let within = ratio <= *limit;
+        let verdict = if within { "" } else { " OVER" };
+        println!("bench {name} ratio {ratio:.3} (limit {limit}){verdict}");
+        all_within &= within;
+    }
+    Ok(all_within)
+}
