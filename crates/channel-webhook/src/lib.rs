@@ -2,6 +2,7 @@
 
 mod head;
 mod host;
+mod linger;
 mod server;
 mod upgrade;
 

@@ -11,6 +11,8 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+use crate::linger::Linger;
+
 /// A well-formed upgrade request.
 pub(crate) struct Handshake {
     accept: HeaderValue,
@@ -65,7 +67,7 @@ pub(crate) fn pending(request: &mut Request) -> OnUpgrade {
 }
 
 /// Whether a comma-separated header names a token, in any case.
-fn lists(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+pub(crate) fn lists(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
     headers.get_all(name).iter().any(|value| {
         value.to_str().is_ok_and(|value| {
             value
@@ -77,7 +79,7 @@ fn lists(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
 
 async fn socket(upgraded: Upgraded, max_message: usize) -> BoxSocket {
     let config = channel_websocket::config(max_message);
-    let stream =
-        WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let connection = Linger::new(TokioIo::new(upgraded));
+    let stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
     channel_websocket::wrap(stream)
 }
