@@ -126,13 +126,6 @@ fn and_close(mut response: Response) -> Response {
 
 impl Mount {
     async fn webhook(&self, request: Request, max_body: usize) -> Response {
-        let coded = request.headers().contains_key(header::TRANSFER_ENCODING)
-            || request.headers().contains_key(header::UPGRADE);
-        let response = self.receive(request, max_body).await;
-        if coded { and_close(response) } else { response }
-    }
-
-    async fn receive(&self, request: Request, max_body: usize) -> Response {
         let id = &self.channel.info().id;
         let Some(webhook) = self.channel.as_webhook() else {
             return bare(StatusCode::NOT_FOUND);

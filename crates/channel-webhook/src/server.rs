@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use channel_core::{Clock, Error, ErrorKind, Result, timeout};
+use http::{HeaderValue, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,9 +17,13 @@ use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use crate::head::{MAX_HEAD, Strict};
+use crate::upgrade::lists;
 
 /// Headers in one request.
 const MAX_HEADERS: usize = 100;
+
+/// How long to wait when no connection can be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The bounds of a [`Server`].
 #[derive(Debug, Clone)]
@@ -49,8 +54,18 @@ impl Default for ServerConfig {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    close: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
     task: JoinHandle<()>,
+}
+
+/// How far the end of a server has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Takes nothing new.
+    Closing,
+    /// Ends what is still under way.
+    Cut,
 }
 
 impl Server {
@@ -79,11 +94,11 @@ impl Server {
         };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (close, closed) = watch::channel(false);
-        let task = tokio::spawn(accept(config, listener, router, closed));
+        let (phase, watched) = watch::channel(Phase::Open);
+        let task = tokio::spawn(accept(config, listener, router, watched));
         Ok(Self {
             address,
-            close,
+            phase,
             task,
         })
     }
@@ -96,7 +111,13 @@ impl Server {
 
     /// Takes no new connections; requests under way go on.
     pub fn close(&self) {
-        self.close.send_replace(true);
+        self.phase.send_if_modified(|phase| {
+            let open = *phase == Phase::Open;
+            if open {
+                *phase = Phase::Closing;
+            }
+            open
+        });
     }
 
     /// Waits for the requests under way, for at most `limit`, then ends them.
@@ -104,7 +125,10 @@ impl Server {
         self.close();
         if timeout(clock, limit, &mut self.task).await.is_err() {
             tracing::debug!("connections were still open and are cut");
-            self.task.abort();
+            self.phase.send_replace(Phase::Cut);
+            if let Err(error) = self.task.await {
+                tracing::debug!(%error, "the listener ended abnormally");
+            }
         }
     }
 }
@@ -113,19 +137,19 @@ async fn accept(
     config: ServerConfig,
     listener: TcpListener,
     router: Router,
-    mut closed: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
 ) {
     let max_connections = config.max_connections.max(1);
     let room = Arc::new(Semaphore::new(usize::from(max_connections)));
     loop {
         let permit = tokio::select! {
             permit = Arc::clone(&room).acquire_owned() => permit,
-            _ = closed.changed() => break,
+            _ = phase.changed() => break,
         };
         let Ok(permit) = permit else { break };
         let stream = tokio::select! {
             stream = listener.accept() => stream,
-            _ = closed.changed() => break,
+            _ = phase.changed() => break,
         };
         match stream {
             Ok((stream, peer)) => {
@@ -133,15 +157,21 @@ async fn accept(
                     stream,
                     peer,
                     head_within: config.head_within,
-                    closed: closed.clone(),
+                    phase: phase.clone(),
                     permit,
                 };
                 tokio::spawn(connection.serve(router.clone()));
             }
             Err(error) => {
-                // Out of file descriptors, or the peer has gone already.
                 tracing::debug!(%error, "connection not accepted");
-                tokio::task::yield_now().await;
+                if !of_the_peer(&error) {
+                    // Out of file descriptors: trying again at once would fail at once,
+                    // and take the processor from those who could give one back.
+                    tokio::select! {
+                        () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                        _ = phase.changed() => break,
+                    }
+                }
             }
         }
     }
@@ -150,12 +180,42 @@ async fn accept(
     drop(room.acquire_many(max_connections.into()).await);
 }
 
+/// Whether the peer had gone before it was accepted, which says nothing about the next.
+fn of_the_peer(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::ConnectionAborted
+            | std::io::ErrorKind::ConnectionReset
+            | std::io::ErrorKind::ConnectionRefused
+            | std::io::ErrorKind::Interrupted
+    )
+}
+
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     head_within: Duration,
-    closed: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     permit: OwnedSemaphorePermit,
+}
+
+/// Waits until connections are to be cut; for ever if the server was dropped instead.
+async fn cut(phase: &mut watch::Receiver<Phase>) {
+    if phase.wait_for(|phase| *phase == Phase::Cut).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Ends the connection after an answer behind which the heads are judged no more, unless
+/// the connection has become another protocol's.
+fn end_after(answer: &mut axum::response::Response) {
+    let ends = answer.status() == StatusCode::SWITCHING_PROTOCOLS
+        || lists(answer.headers(), header::CONNECTION, "close");
+    if !ends {
+        answer
+            .headers_mut()
+            .append(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 impl Connection {
@@ -166,8 +226,16 @@ impl Connection {
         let peer = self.peer;
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
+            let unjudged = request.headers().contains_key(header::TRANSFER_ENCODING)
+                || request.headers().contains_key(header::UPGRADE);
             let answer = router.clone().oneshot(request);
-            async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+            async move {
+                let mut answer = answer.await.unwrap_or_else(|never| match never {});
+                if unjudged {
+                    end_after(&mut answer);
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -179,9 +247,12 @@ impl Connection {
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            _ = self.closed.changed() => {
+            _ = self.phase.changed() => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                tokio::select! {
+                    ended = connection => ended,
+                    () = cut(&mut self.phase) => Ok(()),
+                }
             }
         };
         if let Err(error) = ended {

@@ -53,6 +53,21 @@ async fn a_smuggled_request_is_never_served() {
 }
 
 #[tokio::test]
+async fn an_upgrade_or_a_coding_ends_the_connection_wherever_it_is_sent() {
+    let site = Site::open().await;
+    let second = GOOD.replace("\r\n", "\n");
+    for first in [
+        "GET /nowhere HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+        "PUT /hook HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+        "POST /nowhere HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ] {
+        let answer = site.talk(format!("{first}{second}")).await;
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{first}\n{answer}");
+        assert_eq!(site.taken(), 0, "{first}");
+    }
+}
+
+#[tokio::test]
 async fn an_upgrade_on_a_webhook_path_is_an_ordinary_request() {
     let site = Site::open().await;
     let request = GOOD.replace("Host: a", "Connection: upgrade\r\nUpgrade: websocket");
@@ -130,6 +145,21 @@ async fn a_closed_server_finishes_requests_and_takes_no_more() {
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 
+#[tokio::test]
+async fn a_request_that_does_not_end_is_cut_when_the_server_finishes() {
+    let site = Site::open().await;
+    let mut stream = site.connect().await;
+    let request = GOOD.replace("/hook", "/held");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    while site.taken() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let clock = channel_http::transport().clock;
+    site.server.finish(Duration::ZERO, clock.as_ref()).await;
+    // Nobody answers, so only the end of the connection lets this return.
+    assert_eq!(read_all(&mut stream).await, "");
+}
+
 async fn websocket(
     site: &Site,
     headers: &[(&'static str, &'static str)],
@@ -167,6 +197,19 @@ async fn a_websocket_message_over_the_limit_is_told_so() {
     let headers = [("x-secret", "s"), ("sec-websocket-protocol", "stub.v1")];
     let mut socket = websocket(&site, &headers).await.unwrap();
     socket.send(Frame::text("x".repeat(1001))).await.unwrap();
+    let Some(Ok(Frame::Close(Some(close)))) = socket.next().await else {
+        panic!("not closed");
+    };
+    assert_eq!(close.code, 1009);
+}
+
+#[tokio::test]
+async fn a_websocket_message_far_over_the_limit_is_told_so_too() {
+    let site = Site::open().await;
+    let headers = [("x-secret", "s"), ("sec-websocket-protocol", "stub.v1")];
+    let mut socket = websocket(&site, &headers).await.unwrap();
+    // Most of it is still unread when the server closes.
+    socket.send(Frame::text("x".repeat(8 << 20))).await.unwrap();
     let Some(Ok(Frame::Close(Some(close)))) = socket.next().await else {
         panic!("not closed");
     };
