@@ -1,5 +1,7 @@
 //! Messages that go out.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::account::MessageRef;
@@ -40,8 +42,9 @@ impl Target {
 /// Where an answer to an inbound event goes.
 ///
 /// Opaque and serialisable: reply tokens, windows, thread ids ride inside it, so they
-/// cannot be forgotten and survive a restart. Only adapters make one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// cannot be forgotten and survive a restart. Only adapters make one. `Debug` does not
+/// show what rides inside: a reply token is a secret while it lasts.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplyTo {
     channel: ChannelId,
     target: Target,
@@ -49,6 +52,17 @@ pub struct ReplyTo {
     message: Option<MessageId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     context: Option<Box<str>>,
+}
+
+impl fmt::Debug for ReplyTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyTo")
+            .field("channel", &self.channel)
+            .field("target", &self.target)
+            .field("message", &self.message)
+            .field("context", &self.context.as_ref().map(|_| "***"))
+            .finish()
+    }
 }
 
 impl ReplyTo {

@@ -147,3 +147,14 @@ fn a_hostile_kind_is_cut_and_never_splits_a_character() {
     let unknown = Unknown::new(&format!("x{}", "é".repeat(1000)), Raw::default());
     assert_eq!(unknown.name.len(), 63);
 }
+
+#[test]
+fn a_reply_token_is_not_shown() {
+    let target = channel_core::Target::chat("1");
+    let address = channel_core::ReplyTo::new("a".into(), target)
+        .with_context(&"reply-token-5f2c")
+        .unwrap();
+    assert!(!format!("{address:?}").contains("5f2c"));
+    let to = channel_core::OutboundMessage::new(address, "hi");
+    assert!(!format!("{to:?}").contains("5f2c"));
+}
