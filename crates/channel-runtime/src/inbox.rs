@@ -128,29 +128,46 @@ impl AckSlot {
 
 /// Duties in the order in which they have to be settled at the latest.
 #[derive(Debug, Default)]
-pub(crate) struct Deadlines(VecDeque<(Duration, AckSlot)>);
+pub(crate) struct Deadlines {
+    queue: VecDeque<(Duration, AckSlot)>,
+    /// How many remained when the whole queue was last looked through.
+    swept: usize,
+}
+
+/// A queue shorter than this is not looked through.
+const SWEEP_FROM: usize = 64;
 
 impl Deadlines {
     /// Adds a duty and forgets those that have been settled, so that only those that wait
     /// take room.
     pub(crate) fn push(&mut self, at: Duration, slot: AckSlot) {
         self.next();
-        self.0.push_back((at, slot));
+        // One that waits long keeps those behind it, settled or not; looking through all
+        // of them whenever they have doubled costs each of them a constant.
+        if self.queue.len() >= SWEEP_FROM.max(self.swept.saturating_mul(2)) {
+            self.queue.retain(|(_, slot)| !slot.is_settled());
+            self.swept = self.queue.len();
+        }
+        self.queue.push_back((at, slot));
     }
 
     /// The next moment at which something is due; forgets what is settled.
     pub(crate) fn next(&mut self) -> Option<Duration> {
-        while self.0.front().is_some_and(|(_, slot)| slot.is_settled()) {
-            self.0.pop_front();
+        while self
+            .queue
+            .front()
+            .is_some_and(|(_, slot)| slot.is_settled())
+        {
+            self.queue.pop_front();
         }
-        self.0.front().map(|(at, _)| *at)
+        self.queue.front().map(|(at, _)| *at)
     }
 
     /// Takes one duty that is due.
     pub(crate) fn pop_due(&mut self, now: Duration) -> Option<AckSlot> {
         self.next()
             .filter(|at| *at <= now)
-            .and_then(|_| self.0.pop_front())
+            .and_then(|_| self.queue.pop_front())
             .map(|(_, slot)| slot)
     }
 }
@@ -207,7 +224,23 @@ mod tests {
             deadlines.push(Duration::from_secs(1), slot.clone());
             lock(&slot.0).take();
         }
-        assert_eq!(deadlines.0.len(), 1);
+        assert_eq!(deadlines.queue.len(), 1);
+    }
+
+    #[test]
+    fn one_duty_that_waits_does_not_keep_the_settled_ones_behind_it() {
+        let mut deadlines = Deadlines::default();
+        let (waits, _safe) = oneshot::channel();
+        let first = AckSlot::new(Duty::Webhook(waits));
+        deadlines.push(Duration::from_secs(1), first);
+        for _ in 0..10_000 {
+            let (done, _safe) = oneshot::channel();
+            let slot = AckSlot::new(Duty::Webhook(done));
+            deadlines.push(Duration::from_secs(1), slot.clone());
+            lock(&slot.0).take();
+        }
+        assert!(deadlines.queue.len() <= SWEEP_FROM);
+        assert_eq!(deadlines.next(), Some(Duration::from_secs(1)));
     }
 
     #[test]
