@@ -219,8 +219,9 @@ impl Bot {
     ///
     /// # Errors
     ///
-    /// `Config` if there is no channel, two channels have the same id, a channel can only
-    /// receive over HTTP and nothing listens, or the address cannot be bound.
+    /// `Config` if there is no channel, two channels have the same id or serve the same
+    /// path, a channel can only receive over HTTP and nothing listens, or the address
+    /// cannot be bound.
     pub async fn start(self) -> Result<Running> {
         let transport = self.transport.unwrap_or_else(channel_http::transport);
         if self.channels.is_empty() {

@@ -251,6 +251,7 @@ enum Left {
     Ended,
     Silent,
     Failed(Error),
+    Panicked,
 }
 
 /// Waits until the bot is told to stop.
@@ -268,7 +269,12 @@ pub(crate) async fn drive(core: Arc<Core>, entry: Arc<Entry>) -> Result<(), Erro
             return Ok(());
         };
         let began = core.clock.elapsed();
-        let left = pump(&core, &entry, events, &mut stop).await;
+        // A stream that panics is made again: without a driver the channel would be deaf
+        // and look healthy.
+        let left = AssertUnwindSafe(pump(&core, &entry, events, &mut stop))
+            .catch_unwind()
+            .await
+            .unwrap_or(Left::Panicked);
         let cause = match left {
             Left::Stopping => {
                 core.set_state(&entry, ChannelState::Stopped);
@@ -288,6 +294,10 @@ pub(crate) async fn drive(core: Arc<Core>, entry: Arc<Entry>) -> Result<(), Erro
             Left::Failed(error) => error.to_string(),
             Left::Ended => "the stream ended".to_owned(),
             Left::Silent => "no proof of life".to_owned(),
+            Left::Panicked => {
+                tracing::error!(channel = %entry.channel.info().id, "the stream panicked");
+                "the stream panicked".to_owned()
+            }
         };
         entry.board.meters.reconnects.add();
         core.set_state(&entry, ChannelState::Reconnecting { cause });
@@ -333,7 +343,11 @@ async fn pump(
                     slot.settle().await;
                 }
             }
-            reserved = core.lanes.reserve(), if place.is_none() => place = Some(reserved),
+            reserved = core.lanes.reserve(), if place.is_none() => {
+                place = Some(reserved);
+                // Silence is measured from when somebody listens.
+                last_item = core.clock.elapsed();
+            }
             item = stream.next(), if place.is_some() => {
                 last_item = core.clock.elapsed();
                 match item {
@@ -436,6 +450,15 @@ impl Intake for WebhookIntake {
         }
         let now = core.clock.elapsed();
         self.entry.board.prove(core.clock.now());
+        // Room comes first: an event noted by one who then finds no room would meanwhile
+        // pass for a duplicate, and be acknowledged, where it is delivered twice at once.
+        let Some(mut places) = core.lanes.try_reserve(events.len()) else {
+            for _ in &events {
+                meters.received.add();
+                meters.rejected.add();
+            }
+            return Err(Refused::Full);
+        };
         let mut fresh = Vec::with_capacity(events.len());
         for event in events {
             meters.received.add();
@@ -447,29 +470,30 @@ impl Intake for WebhookIntake {
                 meters.ignored.add();
             }
         }
-        let Some(places) = core.lanes.try_reserve(fresh.len()) else {
-            for event in &fresh {
-                meters.rejected.add();
-                core.seen.forget(&event.channel, &event.id);
-            }
-            return Err(Refused::Full);
-        };
+        places.truncate(fresh.len());
         let mut safe = Vec::with_capacity(fresh.len());
         for (event, place) in fresh.into_iter().zip(places) {
             let (done, settled) = oneshot::channel();
-            safe.push(settled);
+            let (channel, id) = (event.channel.clone(), event.id.clone());
+            safe.push(async move { settled.await.map_err(|_| (channel, id)) });
             let slot = AckSlot::new(Duty::Webhook(done));
             core.submit(&self.entry, event, slot, place);
         }
         // In memory an event is safe once it has been handled. The platform cannot be
         // kept waiting for that for ever.
         let all = futures_util::future::join_all(safe);
-        if timeout(core.clock.as_ref(), core.ack_within, all)
-            .await
-            .is_err()
-        {
+        let Ok(outcomes) = timeout(core.clock.as_ref(), core.ack_within, all).await else {
             tracing::trace!(channel = %self.entry.channel.info().id, "acknowledged before handled");
+            return Ok(());
+        };
+        // Dropped unhandled: the bot stops, and the platform is to come again.
+        let mut dropped = outcomes.into_iter().filter_map(Result::err).peekable();
+        if dropped.peek().is_none() {
+            return Ok(());
         }
-        Ok(())
+        for (channel, id) in dropped {
+            core.seen.forget(&channel, &id);
+        }
+        Err(Refused::Stopping)
     }
 }

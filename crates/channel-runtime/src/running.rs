@@ -73,6 +73,7 @@ impl Running {
         let Some(address) = listen else {
             return Ok(());
         };
+        self.require_own_paths()?;
         let mut host = channel_webhook::Host::new(Arc::clone(&self.core.clock));
         for entry in &self.entries {
             host = host.mount(Arc::clone(&entry.channel), self.intake_of(entry));
@@ -89,6 +90,34 @@ impl Running {
         reason = "the same shape with and without a listener"
     )]
     async fn serve(&mut self, _listen: Option<SocketAddr>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Two channels cannot listen on one path.
+    #[cfg(feature = "webhook")]
+    fn require_own_paths(&self) -> Result<()> {
+        let mut taken = std::collections::HashMap::new();
+        for entry in &self.entries {
+            let id = &entry.channel.info().id;
+            let hooks = entry.channel.as_webhook().map(|webhook| webhook.routes());
+            let sockets = entry
+                .channel
+                .as_socket_server()
+                .map(|server| server.paths());
+            let hooks = hooks.unwrap_or_default().iter();
+            let sockets = sockets.unwrap_or_default().iter();
+            let paths = hooks
+                .map(|route| (&route.method, route.path.as_str()))
+                .chain(sockets.map(|path| (&http::Method::GET, path.as_str())));
+            for path in paths {
+                if let Some(other) = taken.insert(path, id) {
+                    return Err(Error::config(format!(
+                        "the channels {other} and {id} both serve {} {}; give one another path",
+                        path.0, path.1
+                    )));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -187,8 +216,15 @@ impl Running {
         if let Some(server) = &self.server {
             server.close();
         }
-        while self.drivers.join_next().await.is_some() {}
         let clock = Arc::clone(&self.core.clock);
+        let drivers = async { while self.drivers.join_next().await.is_some() {} };
+        if timeout(clock.as_ref(), CLOSE_WITHIN, drivers)
+            .await
+            .is_err()
+        {
+            tracing::warn!("an acknowledgement did not end in time");
+            self.drivers.shutdown().await;
+        }
         let drained = timeout(clock.as_ref(), self.drain_within, self.core.lanes.drained());
         if drained.await.is_err() {
             tracing::warn!(lanes = ?self.core.lanes, "handlers did not finish in time");
@@ -211,6 +247,15 @@ impl Running {
         if let Some(server) = self.server.take() {
             server.finish(CLOSE_WITHIN, clock.as_ref()).await;
         }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The drivers and the listener end with their handles; what is in the lanes has
+        // none here.
+        self.core.stop.send_replace(true);
+        self.core.lanes.abort();
     }
 }
 

@@ -1,9 +1,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use channel_core::{
-    AllowEveryone, Channel, ChannelId, ChannelInfo, Connection, Error, ErrorKind, Events, Identity,
-    Limits, OutboundMessage, Platform, Receipt, Received, Result, TextLimit, TextUnit, async_trait,
+    Acknowledge, AllowEveryone, Channel, ChannelId, ChannelInfo, Connection, Error, ErrorKind,
+    Event, EventKind, Events, Identity, Limits, OutboundMessage, Platform, Raw, Receipt, Received,
+    Result, TextLimit, TextUnit, Unknown, async_trait,
 };
 use channel_runtime::{Bot, ChannelState};
 use channel_testkit::{VirtualClock, fake_transport};
@@ -19,6 +21,12 @@ enum Act {
     End,
     /// Fails.
     Fail(ErrorKind),
+    /// Panics.
+    Panic,
+    /// Gives an event at once, and another after that long.
+    Events(Duration),
+    /// Gives an event whose acknowledgement never ends.
+    Stuck,
     /// Stays alive for ever.
     Live,
 }
@@ -60,12 +68,31 @@ impl Events for Staged {
             Act::Fail(kind) => {
                 futures_util::stream::iter([Err(Error::new(kind, "as asked"))]).boxed()
             }
+            Act::Panic => ready()
+                .chain(futures_util::stream::poll_fn(|_| unreachable!("as asked")))
+                .boxed(),
+            Act::Events(pause) => {
+                let first = event(&id, 1);
+                let (second, sleep) = (
+                    event(&id, 2),
+                    channel_core::Clock::sleep(&self.clock, pause),
+                );
+                futures_util::stream::iter([Ok(first)])
+                    .chain(futures_util::stream::once(async move {
+                        sleep.await;
+                        Ok(second)
+                    }))
+                    .chain(futures_util::stream::pending())
+                    .boxed()
+            }
+            Act::Stuck => futures_util::stream::iter([Ok(event(&id, STUCK))])
+                .chain(futures_util::stream::pending())
+                .boxed(),
             Act::Live => {
                 let clock = self.clock.clone();
                 ready()
                     .chain(futures_util::stream::unfold((), move |()| {
-                        let sleep =
-                            channel_core::Clock::sleep(&clock, std::time::Duration::from_secs(30));
+                        let sleep = channel_core::Clock::sleep(&clock, Duration::from_secs(30));
                         let id = id.clone();
                         async move {
                             sleep.await;
@@ -80,6 +107,37 @@ impl Events for Staged {
     async fn close(&self) -> Result<()> {
         Ok(())
     }
+}
+
+/// Acknowledges, but for one token.
+#[derive(Debug)]
+struct Duties;
+
+/// The token whose acknowledgement never ends.
+const STUCK: u64 = 0;
+
+#[async_trait]
+impl Acknowledge for Duties {
+    async fn ack(&self, token: u64) -> Result<()> {
+        if token == STUCK {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+    async fn nak(&self, _token: u64) -> Result<()> {
+        Ok(())
+    }
+    fn abandon(&self, _token: u64) {}
+}
+
+fn event(channel: &ChannelId, token: u64) -> Received {
+    let unknown = Unknown::new("x", Raw::default());
+    let event = Event::new(
+        i64::try_from(token).unwrap().into(),
+        channel.clone(),
+        EventKind::Unknown(Box::new(unknown)),
+    );
+    Received::new(event, Arc::new(Duties), token)
 }
 
 /// Runs a bot over these acts until it has seen the given number of state changes, or
@@ -155,6 +213,81 @@ async fn a_revoked_token_ends_the_bot_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_stream_that_panics_is_made_again() {
+    let (states, error) = states([Act::Panic, Act::Live], 3).await;
+    assert!(error.is_none());
+    assert_eq!(states[2], ChannelState::Ready, "{states:?}");
+}
+
+fn staged(fake: &channel_testkit::FakeTransport, act: Act) -> Staged {
+    Staged {
+        info: ChannelInfo::new(
+            ChannelId::new("s"),
+            Platform::new("s"),
+            Limits::new(TextLimit::new(10, TextUnit::Bytes)),
+        ),
+        clock: fake.clock.clone(),
+        acts: Mutex::new([act].into()),
+    }
+}
+
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_bot_without_room_does_not_take_its_own_deafness_for_silence() {
+    let fake = fake_transport();
+    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate_in = Arc::clone(&gate);
+    let running = Bot::new(AllowEveryone)
+        .channel(staged(&fake, Act::Events(Duration::from_secs(630))))
+        .transport(fake.transport())
+        .capacity(1)
+        .on_other(move |_, _| {
+            let gate = Arc::clone(&gate_in);
+            async move {
+                gate.acquire().await?.forget();
+                Ok(())
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    settle().await;
+    for _ in 0..60 {
+        fake.clock.advance(Duration::from_secs(10));
+        settle().await;
+    }
+    gate.add_permits(2);
+    for _ in 0..30 {
+        settle().await;
+        fake.clock.advance(Duration::from_secs(2));
+    }
+    settle().await;
+    let counters = running.status()[0].counters;
+    assert_eq!((counters.received, counters.reconnects), (2, 0));
+}
+
+#[tokio::test]
+async fn stopping_does_not_wait_for_an_acknowledgement_that_never_ends() {
+    let fake = fake_transport();
+    let running = Bot::new(AllowEveryone)
+        .channel(staged(&fake, Act::Stuck))
+        .transport(fake.transport())
+        .on_other(|_, _| std::future::pending())
+        .start()
+        .await
+        .unwrap();
+    settle().await;
+    fake.clock.advance(Duration::from_secs(1));
+    settle().await;
+    fake.clock.drive(running.stop()).await;
+}
+
+#[tokio::test]
 async fn a_live_stream_is_left_alone() {
     let fake = fake_transport();
     let clock = fake.clock.clone();
@@ -178,7 +311,7 @@ async fn a_live_stream_is_left_alone() {
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
-        clock.advance(std::time::Duration::from_secs(9));
+        clock.advance(Duration::from_secs(9));
     }
     assert_eq!(running.status()[0].state, ChannelState::Ready);
     assert_eq!(running.status()[0].counters.reconnects, 0);

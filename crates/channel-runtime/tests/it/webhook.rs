@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use channel_core::{AllowEveryone, Event, EventKind, Refused};
 use channel_runtime::Bot;
 use channel_testkit::MemoryChannel;
@@ -83,4 +85,65 @@ async fn a_listening_bot_answers_a_signed_request_after_its_handler() {
     assert_eq!(answer.status(), 200);
     assert_eq!(channel.texts(), ["hello"], "answered before it was handled");
     running.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_dropped_at_the_stop_is_not_acknowledged() {
+    let channel = MemoryChannel::builder().webhook().build();
+    let running = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .served_elsewhere()
+        .ack_within(Duration::from_secs(3600))
+        .drain_within(Duration::ZERO)
+        .on_other(|_, _| std::future::pending())
+        .start()
+        .await
+        .unwrap();
+    let id = running.status()[0].channel.clone();
+    let intake = running.intake(&id).unwrap();
+    let event = event(&channel, "1");
+    let taking = tokio::spawn(async move { intake.take(vec![event]).await });
+    while running.status()[0].counters.received == 0 {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+    let refused = taking.await.unwrap().err().unwrap();
+    assert!(matches!(refused, Refused::Stopping));
+}
+
+#[tokio::test]
+async fn a_bot_that_is_dropped_drops_its_handlers() {
+    let channel = MemoryChannel::new();
+    let (alive, mut ended) = tokio::sync::mpsc::channel::<()>(1);
+    let running = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .on_message(move |message| {
+            let alive = alive.clone();
+            async move {
+                message.reply("started").await?;
+                alive.closed().await;
+                std::future::pending().await
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    channel.user("ada").says("hello");
+    channel.wait_for_sent(1).await;
+    drop(running);
+    // Every sender is gone only when the handler is.
+    assert_eq!(ended.recv().await, None);
+}
+
+#[tokio::test]
+async fn two_channels_on_one_path_are_a_matter_of_configuration() {
+    let error = Bot::new(AllowEveryone)
+        .channel(MemoryChannel::builder().id("a").webhook().build())
+        .channel(MemoryChannel::builder().id("b").webhook().build())
+        .listen(([127, 0, 0, 1], 0).into())
+        .start()
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind(), channel_core::ErrorKind::Config);
 }
