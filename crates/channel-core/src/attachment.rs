@@ -1,5 +1,7 @@
 //! Files in and out.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +62,7 @@ impl Attachment {
 }
 
 /// Where the bytes of an outgoing file are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UploadSource {
@@ -70,6 +72,17 @@ pub enum UploadSource {
     Url(String),
     /// Already on the platform: the id of a file received or sent before.
     Existing(FileId),
+}
+
+/// Shows neither the file nor the address, which may hold a key.
+impl fmt::Debug for UploadSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::Url(_) => f.write_str("Url(***)"),
+            Self::Existing(id) => f.debug_tuple("Existing").field(id).finish(),
+        }
+    }
 }
 
 /// A file to send.

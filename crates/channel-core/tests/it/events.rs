@@ -158,3 +158,12 @@ fn a_reply_token_is_not_shown() {
     let to = channel_core::OutboundMessage::new(address, "hi");
     assert!(!format!("{to:?}").contains("5f2c"));
 }
+
+#[test]
+fn a_file_to_send_is_not_shown() {
+    use channel_core::UploadSource;
+    let bytes = UploadSource::Bytes(bytes::Bytes::from_static(b"5f2c"));
+    assert_eq!(format!("{bytes:?}"), "Bytes(4 bytes)");
+    let url = UploadSource::Url("https://a.test/?key=5f2c".to_owned());
+    assert!(!format!("{url:?}").contains("5f2c"));
+}
