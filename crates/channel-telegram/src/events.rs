@@ -34,6 +34,8 @@ const LAST_PAUSE: Duration = Duration::from_millis(250);
 const QUICK_POLLS: u32 = 50;
 /// How long the stream may stay silent before it proves life.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(30);
+/// How long a wait may last without a word: streams prove life at least every 90 s.
+const LONGEST_SILENCE: Duration = Duration::from_secs(75);
 /// How long Telegram keeps updates (<https://core.telegram.org/bots/api#getting-updates>).
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -77,12 +79,17 @@ enum Item {
     News(Connection),
 }
 
+/// The next attempt after a failure.
+struct Retry {
+    at: Duration,
+    cause: String,
+}
+
 struct Poller {
     shared: Arc<Shared>,
     duty: Arc<Duty>,
     queue: VecDeque<Item>,
-    /// The wait before the next attempt, after a failure.
-    retry_in: Option<Duration>,
+    retry: Option<Retry>,
     backoff: Backoff,
     /// Since when, by the clock's `elapsed`, polls have succeeded.
     connected: Option<Duration>,
@@ -93,6 +100,8 @@ struct Poller {
     quick_polls: u32,
     /// Whether the last poll brought anything new.
     busy: bool,
+    /// Whether the server has answered a long poll at once and with nothing.
+    is_hasty: bool,
     is_identified: bool,
     took_over: bool,
     ended: bool,
@@ -111,7 +120,7 @@ impl Poller {
             shared,
             duty: Arc::new(duty),
             queue: VecDeque::new(),
-            retry_in: None,
+            retry: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
             connected: None,
             last_good: None,
@@ -119,6 +128,7 @@ impl Poller {
             pause: FIRST_PAUSE,
             quick_polls: QUICK_POLLS,
             busy: false,
+            is_hasty: false,
             took_over: false,
             ended: false,
         }
@@ -138,6 +148,9 @@ impl Poller {
                 return Some(Ok(self.hand_over(item)));
             }
             self.rest().await;
+            if !self.queue.is_empty() {
+                continue;
+            }
             if let Err(failure) = self.poll().await
                 && let Err(error) = self.failed(failure).await
             {
@@ -160,8 +173,20 @@ impl Poller {
     /// Waits as long as a poll would be pointless.
     async fn rest(&mut self) {
         let clock = Arc::clone(&self.shared.client.transport.clock);
-        if let Some(wait) = self.retry_in.take() {
-            clock.sleep(wait).await;
+        if let Some(retry) = self.retry.take() {
+            let wait = retry.at.saturating_sub(self.now());
+            clock.sleep(wait.min(LONGEST_SILENCE)).await;
+            if wait > LONGEST_SILENCE {
+                self.queue.push_back(Item::News(Connection::Lost {
+                    cause: retry.cause.clone(),
+                    retry_in: wait.saturating_sub(LONGEST_SILENCE),
+                }));
+                self.retry = Some(retry);
+            }
+            return;
+        }
+        if std::mem::take(&mut self.is_hasty) {
+            clock.sleep(LAST_PAUSE).await;
             return;
         }
         let cursor = &self.shared.cursor;
@@ -198,6 +223,7 @@ impl Poller {
             Duration::ZERO
         };
         let body = request(offset, wait, LIMIT);
+        let asked = self.now();
         let answer = shared.client.poll(body, wait, MAX_ANSWER);
         let answer = if self.is_identified {
             answer.await
@@ -212,10 +238,14 @@ impl Poller {
         let busy = self.take(&body, &me)?;
         shared.cursor.told(offset);
         self.succeeded();
+        // Some servers do not keep `timeout`, or repeat what has been confirmed.
+        self.is_hasty = is_long && !busy && self.now().saturating_sub(asked) < wait / 2;
         if busy {
             self.pause = FIRST_PAUSE;
             self.quick_polls = QUICK_POLLS;
-        } else if is_long || self.now().saturating_sub(self.last_item) >= PROOF_OF_LIFE {
+        } else if (is_long && !self.is_hasty)
+            || self.now().saturating_sub(self.last_item) >= PROOF_OF_LIFE
+        {
             self.queue.push_back(Item::News(Connection::Alive));
         }
         self.busy = busy;
@@ -283,14 +313,16 @@ impl Poller {
         let reason = failure.reason();
         let wanted = failure.refusal().and_then(|refusal| refusal.retry_after);
         if reason == Reason::WebhookActive && shared.config.take_over_webhook && !self.took_over {
-            self.took_over = true;
             let payload = Payload::json(b"{}".to_vec());
             match shared
                 .client
                 .call::<bool>(Method::DeleteWebhook, payload)
                 .await
             {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.took_over = true;
+                    return Ok(());
+                }
                 Err(failure) => return self.lost(failure.into_error(Method::DeleteWebhook), None),
             }
         }
@@ -321,11 +353,13 @@ impl Poller {
         let retry_in =
             wait.unwrap_or_else(|| self.backoff.wait(&*self.shared.client.transport.random));
         tracing::debug!(channel = %self.shared.info.id, %error, ?retry_in, "poll failed");
-        self.retry_in = Some(retry_in);
-        self.queue.push_back(Item::News(Connection::Lost {
-            cause: error.message().to_owned(),
-            retry_in,
-        }));
+        let cause = error.message().to_owned();
+        self.retry = Some(Retry {
+            at: now + retry_in,
+            cause: cause.clone(),
+        });
+        self.queue
+            .push_back(Item::News(Connection::Lost { cause, retry_in }));
         Ok(())
     }
 }

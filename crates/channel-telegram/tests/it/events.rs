@@ -97,6 +97,21 @@ fn a_webhook_in_the_way_is_a_matter_of_configuration() {
 }
 
 #[test]
+fn a_webhook_that_cannot_be_deleted_at_once_is_deleted_later() {
+    let fake = Fake::new();
+    fake.run(async {
+        fake.refuse("getUpdates", 409, WEBHOOK);
+        fake.refuse("deleteWebhook", 500, "Internal Server Error");
+        fake.refuse("getUpdates", 409, WEBHOOK);
+        let channel = fake.builder().take_over_webhook(true).build().unwrap();
+        let mut stream = channel.events();
+        assert!(matches!(news(&mut stream).await, Connection::Lost { .. }));
+        assert_eq!(news(&mut stream).await, Connection::Ready);
+        assert_eq!(fake.calls("deleteWebhook").len(), 2);
+    });
+}
+
+#[test]
 fn a_revoked_token_ends_the_stream() {
     for (code, description) in [(401, "Unauthorized"), (404, "Not Found")] {
         let fake = Fake::new();
@@ -190,6 +205,50 @@ fn telegrams_own_wait_is_kept_exactly() {
         assert!(
             matches!(lost, Connection::Lost { retry_in, .. } if retry_in == Duration::from_secs(17))
         );
+    });
+}
+
+#[test]
+fn a_long_wait_of_telegrams_is_not_a_silent_one() {
+    let fake = Fake::new();
+    fake.run(async {
+        let mut stream = fake.channel().events();
+        assert_eq!(news(&mut stream).await, Connection::Ready);
+        let text = "Too Many Requests: retry after 300";
+        fake.refuse_with("getUpdates", 429, text, json!({"retry_after": 300}));
+        assert!(matches!(news(&mut stream).await, Connection::Lost { .. }));
+        let polls = fake.calls("getUpdates").len();
+        let began = fake.now();
+        let mut last = began;
+        loop {
+            let next = news(&mut stream).await;
+            let silent = fake.now().saturating_sub(last);
+            assert!(silent <= Duration::from_secs(90), "{silent:?}");
+            if next == Connection::Ready {
+                break;
+            }
+            last = fake.now();
+        }
+        assert_eq!(fake.now().saturating_sub(began), Duration::from_secs(300));
+        assert_eq!(fake.calls("getUpdates").len(), polls + 1);
+    });
+}
+
+#[test]
+fn a_server_that_never_waits_is_not_asked_without_a_pause() {
+    let fake = Fake::new();
+    fake.run(async {
+        let path = format!("/bot{TOKEN}/getUpdates");
+        for _ in 0..100 {
+            let nothing = Reply::ok(&json!({"ok": true, "result": []}));
+            fake.transport.http.once(&path, nothing);
+        }
+        let mut stream = fake.channel().events();
+        assert_eq!(news(&mut stream).await, Connection::Ready);
+        let began = fake.now();
+        assert_eq!(news(&mut stream).await, Connection::Alive);
+        let silent = fake.now().saturating_sub(began);
+        assert!(silent >= Duration::from_secs(20), "{silent:?}");
     });
 }
 
