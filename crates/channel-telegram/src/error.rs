@@ -38,6 +38,9 @@ pub(crate) enum Reason {
     NoText,
 }
 
+/// The longest wait that is believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
 struct Row {
     status: u16,
     /// The beginning of the description, without the words before the first `: `.
@@ -269,6 +272,7 @@ impl Refusal {
                 Duration::from_secs(text.unwrap_or(1))
             })
         });
+        let retry_after = retry_after.map(|wait| wait.min(LONGEST_WAIT));
         // The id of the new group is told with whatever refusal comes first.
         let reason = match parameters.migrate_to_chat_id {
             Some(_) => Reason::Moved,

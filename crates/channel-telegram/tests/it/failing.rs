@@ -181,6 +181,22 @@ fn a_group_that_has_moved_is_found_again() {
 }
 
 #[test]
+fn a_wait_without_end_does_no_harm() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.channel();
+        for parameters in [json!({"retry_after": u64::MAX}), json!({})] {
+            let text = "Too Many Requests: retry after 18446744073709551615";
+            fake.refuse_with("sendMessage", 429, text, parameters);
+            let error = channel.send(&to_ada("x")).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::RateLimited);
+            assert!(error.retry_after().unwrap() <= Duration::from_secs(86_400));
+            fake.transport.clock.advance(Duration::from_secs(86_400));
+        }
+    });
+}
+
+#[test]
 fn pain_35_two_bots_in_one_process_share_nothing() {
     let fake = Fake::new();
     fake.run(async {
