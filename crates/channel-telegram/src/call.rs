@@ -12,6 +12,9 @@ use crate::error::{Failure, Reason};
 use crate::pacing::Turn;
 use crate::shared::Shared;
 
+/// The topic of a forum that everything without a topic is in. Telegram takes its number
+/// for the typing sign and knows no such thread when a message names it.
+const GENERAL: i64 = 1;
 /// How often one call is made again because Telegram wanted a pause.
 const FLOOD_RETRIES: u32 = 3;
 
@@ -67,10 +70,12 @@ impl<'a> Room<'a> {
             // Only a hand-written target can hold one; its chat is still right.
             tracing::warn!(%thread, "not a telegram thread id: using the chat itself");
         }
+        let address = Address::parse(chat, method.operation())?;
+        let takes_general = address.is_private() || method == Method::SendChatAction;
         Ok(Self {
             chat,
-            address: Address::parse(chat, method.operation())?,
-            thread: number,
+            address,
+            thread: number.filter(|id| *id != GENERAL || takes_general),
         })
     }
 }

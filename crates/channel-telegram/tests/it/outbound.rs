@@ -2,7 +2,8 @@
 
 use channel_core::{
     AttachmentKind, Body, Button, Channel as _, Content, Edit as _, ErrorKind, FileId, Inline,
-    MessageRef, OutboundMessage, ReplyTo, SenderId, Target, TextUnit, Upload, UploadSource,
+    MessageRef, OutboundMessage, ReplyTo, SenderId, Target, TextUnit, Typing as _, Upload,
+    UploadSource,
 };
 use channel_telegram::Pacing;
 use channel_testkit::Reply;
@@ -343,6 +344,25 @@ fn a_thread_id_that_cannot_be_one_falls_back_to_the_chat() {
             ErrorKind::NotFound
         );
         assert_eq!(fake.sent().len(), 1);
+    });
+}
+
+#[test]
+fn the_general_topic_is_named_for_the_typing_sign_only() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.channel();
+        let general = Target::chat(-1_001_234_567_890_i64).thread("1");
+        let message = OutboundMessage::new(general.clone(), "x");
+        channel.send(&message).await.unwrap();
+        channel
+            .send(&message.attach(Upload::file("f", "f")))
+            .await
+            .unwrap();
+        assert_eq!(fake.sent()[0].thread, None);
+        assert_eq!(fake.sent()[1].thread, None);
+        channel.start_typing(&general.into()).await.unwrap();
+        assert_eq!(fake.last("sendChatAction")["message_thread_id"], 1);
     });
 }
 
