@@ -12,7 +12,7 @@ use crate::error::invalid;
 use crate::limits;
 
 /// One message's worth of text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Words {
     pub(crate) text: String,
     pub(crate) entities: Vec<Entity>,

@@ -9,6 +9,7 @@ use channel_core::{
 };
 use serde::Serialize;
 
+use crate::address::Address;
 use crate::call::{Fault, Pace, Room};
 use crate::change;
 use crate::client::{Method, Payload, json};
@@ -19,11 +20,13 @@ use crate::shared::Shared;
 
 /// Opens a streamed reply.
 pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn ReplyStream>> {
-    let target = to.target();
-    let room = Room::new(&target.chat, None, Method::SendMessage)?;
-    let private = room.address.is_private();
+    let envelope = Envelope::new(to, false, Method::SendMessage)?;
+    let address = envelope.room.address;
+    let private = address.is_private();
     let limits = &shared.info.limits;
-    let draft = (shared.config.drafts && private).then(|| {
+    // A business account has no drafts: they would go to the bot's own chat.
+    let can_draft = private && matches!(address, Address::Chat(_));
+    let draft = (shared.config.drafts && can_draft).then(|| {
         let mut bytes = [0; 4];
         shared.client.transport.random.fill(&mut bytes);
         // Any number but 0.
@@ -41,7 +44,8 @@ pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn Rep
         draft,
         shown: Vec::new(),
         last: None,
-        blind: false,
+        // What only one member sees has no number by which it could be edited.
+        blind: envelope.ephemeral.is_some(),
     }))
 }
 
@@ -55,8 +59,8 @@ struct Growing {
     /// The messages that hold the answer so far: all but the last are full.
     shown: Vec<Shown>,
     last: Option<Duration>,
-    /// A preview may have become a message that we cannot name. No further one is sent
-    /// before the end, so that there is at most one of them.
+    /// A preview is, or may have become, a message that we cannot name. No further one is
+    /// sent before the end, so that there is at most one of them.
     blind: bool,
 }
 
@@ -167,8 +171,18 @@ impl Growing {
             match self.shown.get_mut(index) {
                 Some(shown) if shown.words == words => {}
                 Some(shown) => {
-                    change::edit_words(&self.shared, &shown.at, &words, None, Pace::Free).await?;
-                    shown.words = words;
+                    let edited =
+                        change::edit_words(&self.shared, &shown.at, &words, None, Pace::Free).await;
+                    match edited {
+                        Ok(()) => shown.words = words,
+                        Err(fault) => {
+                            if fault.error.kind() == ErrorKind::Unavailable {
+                                // It may show either version now: equal to neither.
+                                shown.words = Words::default();
+                            }
+                            return Err(fault);
+                        }
+                    }
                 }
                 None if self.blind => {}
                 None => {
@@ -274,7 +288,9 @@ impl Growing {
     }
 }
 
-/// Whether somebody has deleted the message, and not the chat.
+/// Whether somebody has deleted the message, or its group has moved without it, and the
+/// chat is still there.
 fn is_gone(fault: &Fault) -> bool {
-    fault.error.kind() == ErrorKind::NotFound && fault.reason == Reason::Other
+    fault.error.kind() == ErrorKind::NotFound
+        && matches!(fault.reason, Reason::Other | Reason::Moved)
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use channel_core::{
-    Body, Button, ErrorKind, HttpErrorKind, OutboundMessage, Stream as _, Target, TextUnit, Upload,
+    Body, Button, ErrorKind, HttpErrorKind, OutboundMessage, ReplyTo, Stream as _, Target,
+    TextUnit, Upload,
 };
 use channel_testkit::{Failure, Reply};
 use serde_json::json;
@@ -232,5 +233,58 @@ fn drafts_leave_one_message() {
         let mut stream = channel.stream(&to(-5).into()).await.unwrap();
         stream.show(&Body::plain("a")).await.unwrap();
         assert_eq!(fake.calls("sendMessageDraft").len(), 1);
+    });
+}
+
+#[test]
+fn a_business_chat_has_no_drafts() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.builder().drafts(true).build().unwrap();
+        let to = Target::chat("business:bc:42");
+        let mut stream = channel.stream(&to.into()).await.unwrap();
+        stream.show(&Body::plain("a")).await.unwrap();
+        assert_eq!(fake.calls("sendMessageDraft").len(), 0);
+        assert_eq!(fake.last("sendMessage")["business_connection_id"], "bc");
+    });
+}
+
+#[test]
+fn an_answer_that_only_one_member_sees_comes_at_once_and_whole() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.channel();
+        let context = json!({"receiver": ADA});
+        let reply = ReplyTo::new("telegram".into(), to(-5))
+            .with_context(&context)
+            .unwrap();
+        let mut stream = channel.stream(&reply.clone().into()).await.unwrap();
+        stream.show(&Body::plain("a")).await.unwrap();
+        fake.transport.clock.advance(Duration::from_secs(10));
+        stream.show(&Body::plain("a b")).await.unwrap();
+        stream
+            .finish(OutboundMessage::new(reply, "a b c"))
+            .await
+            .unwrap();
+        // Such a message has no number by which it could be edited.
+        assert_eq!(fake.texts(), ["a b c"]);
+        assert_eq!(fake.calls("editMessageText").len(), 0);
+    });
+}
+
+#[test]
+fn a_preview_whose_answer_was_lost_is_replaced_by_the_end() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.channel();
+        let mut stream = channel.stream(&to(ADA).into()).await.unwrap();
+        stream.show(&Body::plain("a")).await.unwrap();
+        fake.transport.clock.advance(Duration::from_secs(10));
+        fake.state.lock().unwrap().failure = Some((0, Failure::LostAnswer));
+        stream.show(&Body::plain("a b")).await.unwrap();
+        fake.state.lock().unwrap().failure = None;
+        assert_eq!(fake.texts(), ["a b"]);
+        stream.finish(message(ADA, "a")).await.unwrap();
+        assert_eq!(fake.texts(), ["a"]);
     });
 }
