@@ -106,8 +106,10 @@ impl Shared {
         let mut address = room.address;
         let mut waits = 0;
         let mut redirected = None;
+        // Ids of messages begin anew in the new chat: the same one is another message there.
+        let follows = !method.names_message();
         loop {
-            if let Address::Chat(ChatKey::Id(id)) = address {
+            if follows && let Address::Chat(ChatKey::Id(id)) = address {
                 address = Address::Chat(ChatKey::Id(self.memory.home(id)));
             }
             if let Pace::Turn(patience) = pace {
@@ -141,6 +143,9 @@ impl Shared {
                         (address, refusal.moved_to, redirected)
                     {
                         self.memory.moved(from, to);
+                        if !follows {
+                            return Err(fault(failure, method, None));
+                        }
                         address = Address::Chat(ChatKey::Id(to));
                         redirected = Some(to);
                         continue;

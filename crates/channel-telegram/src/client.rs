@@ -43,6 +43,18 @@ macro_rules! methods {
                 match self { $(Self::$name => $operation,)* }
             }
 
+            /// Whether it is about a message that is named by its number in the chat.
+            pub(crate) const fn names_message(self) -> bool {
+                matches!(
+                    self,
+                    Self::SetMessageReaction
+                        | Self::DeleteMessage
+                        | Self::EditMessageText
+                        | Self::EditMessageCaption
+                        | Self::EditMessageReplyMarkup
+                )
+            }
+
             /// Whether calling it twice has no second effect.
             pub(crate) const fn is_repeatable(self) -> bool {
                 match self { $(Self::$name => $repeatable,)* }

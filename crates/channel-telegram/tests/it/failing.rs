@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use channel_core::{Channel as _, ErrorKind, HttpErrorKind, OutboundMessage, Target, Upload};
+use channel_core::{
+    Channel as _, Delete as _, ErrorKind, HttpErrorKind, MessageRef, OutboundMessage, Target,
+    Upload,
+};
 use channel_telegram::{Pacing, Telegram};
 use channel_testkit::{Failure, Reply};
 use serde_json::json;
@@ -177,6 +180,34 @@ fn a_group_that_has_moved_is_found_again() {
         let error = other.send(&to_group()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Forbidden);
         assert_eq!(error.moved_to().unwrap().as_i64(), Some(new));
+    });
+}
+
+#[test]
+fn a_message_of_a_group_that_has_moved_is_not_looked_for_in_the_new_one() {
+    let fake = Fake::new();
+    fake.run(async {
+        let new = -1_001_234_567_890_i64;
+        let channel = fake.channel();
+        let text = "Bad Request: group chat was upgraded to a supergroup chat";
+        let old = MessageRef::new("-5".into(), 7_i64.into());
+        // Ids begin anew there: the same number is somebody else's message.
+        for _ in 0..2 {
+            fake.refuse_with(
+                "deleteMessage",
+                400,
+                text,
+                json!({"migrate_to_chat_id": new}),
+            );
+            let error = channel.delete(&old).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert_eq!(error.moved_to().unwrap().as_i64(), Some(new));
+            assert_eq!(fake.last("deleteMessage")["chat_id"], -5);
+        }
+        assert_eq!(fake.calls("deleteMessage").len(), 2);
+        let to_group = OutboundMessage::new(Target::chat("-5"), "hello");
+        channel.send(&to_group).await.unwrap();
+        assert_eq!(fake.last("sendMessage")["chat_id"], new, "it is remembered");
     });
 }
 
