@@ -46,7 +46,10 @@ fn posted(data: &[u8]) {
         .body(Bytes::copy_from_slice(data))
         .expect("the request is right");
     if let Ok(accepted) = channel.receive(&request, UNIX_EPOCH) {
-        accepted.events.iter().for_each(|event| look(&channel, event));
+        accepted
+            .events
+            .iter()
+            .for_each(|event| look(&channel, event));
     }
 }
 
@@ -70,7 +73,9 @@ fn polled(answer: Vec<u8>) {
 /// Asks an event everything that can be asked, and answers it.
 fn look(channel: &Telegram, event: &Event) {
     let _ = (event.name(), event.sender(), event.conversation());
-    let Some(message) = event.message() else { return };
+    let Some(message) = event.message() else {
+        return;
+    };
     let _ = (message.content(), message.command(), message.attachments());
     if let Ok(native) = message.native::<TelegramMessage>() {
         assert_eq!(native.id(), message.id);
