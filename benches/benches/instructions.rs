@@ -2,6 +2,8 @@
 //!
 //! Needs valgrind and `gungraun-runner`; the `ratios` binary runs it and judges.
 
+#![expect(missing_docs, reason = "the macros make modules without a word")]
+
 use std::hint::black_box;
 
 use benches::bot::World;
