@@ -281,7 +281,7 @@ async fn send_part(
             .await
             .map(|sent| vec![sent]),
             Part::Files(batch, caption, keyboard) => {
-                upload::send(shared, envelope, batch, caption.as_ref(), *keyboard, pace).await
+                send_files(shared, envelope, batch, caption.as_ref(), *keyboard, pace).await
             }
         };
         match result {
@@ -294,6 +294,30 @@ async fn send_part(
             }
             other => return other,
         }
+    }
+}
+
+/// Sends files; with a plain caption if Telegram does not take its formatting.
+async fn send_files(
+    shared: &Shared,
+    envelope: &Envelope<'_>,
+    batch: &Batch<'_>,
+    caption: Option<&Words>,
+    keyboard: Option<&Keyboard<'_>>,
+    pace: Pace,
+) -> Result<Vec<MessageRef>> {
+    let sent = upload::send(shared, envelope, batch, caption, keyboard, pace).await;
+    let formatted = caption.filter(|words| !words.entities.is_empty());
+    match (sent, formatted) {
+        (Err(fault), Some(words)) if fault.reason == Reason::Entities => {
+            tracing::warn!(channel = %shared.info.id, "formatting refused: sending plain text");
+            let plain = Words {
+                text: words.text.clone(),
+                entities: Vec::new(),
+            };
+            Ok(upload::send(shared, envelope, batch, Some(&plain), keyboard, pace).await?)
+        }
+        (sent, _) => Ok(sent?),
     }
 }
 

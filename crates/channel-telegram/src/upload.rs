@@ -6,7 +6,7 @@ use channel_core::{
 use serde::Serialize;
 
 use crate::address::Address;
-use crate::call::Pace;
+use crate::call::{Fault, Pace};
 use crate::client::{Method, Payload, json};
 use crate::error::invalid;
 use crate::limits;
@@ -119,14 +119,14 @@ pub(crate) async fn send(
     caption: Option<&Words>,
     keyboard: Option<&Keyboard<'_>>,
     pace: Pace,
-) -> Result<Vec<MessageRef>> {
+) -> Result<Vec<MessageRef>, Fault> {
     let Some((first, rest)) = batch.files.split_first() else {
         return Ok(Vec::new());
     };
     let (method, field, _) = route(first.kind);
     let room = &envelope.room;
     if matches!(room.address, Address::Guest { .. } | Address::Inline) {
-        return Err(invalid("files cannot be sent there", method.operation()));
+        return Err(invalid("files cannot be sent there", method.operation()).into());
     }
     let mut fields = envelope_fields(envelope);
     if rest.is_empty() {

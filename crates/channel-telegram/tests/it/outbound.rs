@@ -348,6 +348,19 @@ fn a_thread_id_that_cannot_be_one_falls_back_to_the_chat() {
 }
 
 #[test]
+fn a_caption_whose_formatting_is_refused_goes_plain() {
+    let fake = Fake::new();
+    fake.run(async {
+        let text = "Bad Request: can't parse entities: unsupported";
+        fake.refuse("sendDocument", 400, text);
+        let message = to_ada(Body::markdown("**look**")).attach(Upload::file("f", "f"));
+        fake.channel().send(&message).await.unwrap();
+        assert_eq!(fake.texts(), ["look"]);
+        assert_eq!(fake.last("sendDocument")["caption_entities"], json!(null));
+    });
+}
+
+#[test]
 fn the_general_topic_is_named_for_the_typing_sign_only() {
     let fake = Fake::new();
     fake.run(async {
