@@ -231,8 +231,11 @@ const fn is_public_v4(ip: Ipv4Addr) -> bool {
             | (169, 254, _)
             | (172, 16..=31, _)
             | (192, 0, 0 | 2)
+            | (192, 31, 196)
+            | (192, 52, 193)
             | (192, 88, 99)
             | (192, 168, _)
+            | (192, 175, 48)
             | (198, 18 | 19, _)
             | (198, 51, 100)
             | (203, 0, 113)
@@ -240,15 +243,18 @@ const fn is_public_v4(ip: Ipv4Addr) -> bool {
 }
 
 const fn is_public_v6(ip: Ipv6Addr) -> bool {
-    let [a, b, ..] = ip.segments();
+    let [a, b, c, ..] = ip.segments();
     // Global unicast is 2000::/3; what lies outside is loopback, mapped, NAT64, local,
     // multicast or not assigned.
     if a & 0xe000 != 0x2000 {
         return false;
     }
     !matches!(
-        (a, b),
+        (a, b, c),
         // 2001::/23 holds protocol assignments, Teredo (2001::/32) among them.
-        (0x2001, 0..=0x01ff | 0x0db8) | (0x2002, _) | (0x3fff, 0..=0x0fff)
+        (0x2001, 0..=0x01ff | 0x0db8, _)
+            | (0x2002, _, _)
+            | (0x2620, 0x004f, 0x8000)
+            | (0x3fff, 0..=0x0fff, _)
     )
 }
