@@ -55,7 +55,7 @@ pub trait Random: fmt::Debug + Send + Sync {
     fn fill(&self, buffer: &mut [u8]);
 }
 
-/// A random number below 2^53, evenly spread over `0.0..1.0`.
+/// A random number of 53 bits, evenly spread over `0.0..1.0`.
 #[must_use]
 pub fn random_unit(random: &dyn Random) -> f64 {
     let mut bytes = [0; 8];

@@ -372,6 +372,9 @@ impl Event {
 #[async_trait]
 pub trait Acknowledge: fmt::Debug + Send + Sync {
     /// The event is safe: the cursor may move over it, the platform may forget it.
+    ///
+    /// Returns soon: a channel that has to tell the platform at once bounds the wait
+    /// itself, because the conversation goes on only afterwards.
     async fn ack(&self, token: u64) -> Result<()>;
 
     /// The event could not be taken: the platform is to deliver it again, if it can.

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::bot::GroupMode;
 use crate::handler::{Handler, HandlerResult, Handlers};
-use crate::inbox::{AckSlot, Deadlines, Duty, Seen};
+use crate::inbox::{AckSlot, Deadlines, Duty, EventKey, Noted, Seen};
 use crate::incoming::Incoming;
 use crate::lanes::{Lanes, Place};
 use crate::status::{Board, ChannelState, ChannelStatus};
@@ -26,7 +26,7 @@ use crate::status::{Board, ChannelState, ChannelStatus};
 /// 90 s within which a stream has to prove life, and a margin.
 const SILENCE: Duration = Duration::from_secs(95);
 
-/// How long typing may be shown for one message, in seconds.
+/// How long typing may be shown for one message.
 const LONGEST_TYPING: Duration = Duration::from_secs(300);
 
 pub(crate) type StatusHook = Arc<dyn Fn(&ChannelStatus) + Send + Sync>;
@@ -81,19 +81,49 @@ impl Core {
         sender != SenderKind::Bot && (direct || groups)
     }
 
-    fn submit(self: &Arc<Self>, entry: &Arc<Entry>, event: Event, slot: AckSlot, place: Place) {
+    fn submit(
+        self: &Arc<Self>,
+        entry: &Arc<Entry>,
+        event: Event,
+        key: EventKey,
+        slot: AckSlot,
+        place: Place,
+    ) {
+        self.seen.begin(key, slot.clone());
+        let under_way = UnderWay {
+            core: Arc::clone(self),
+            key,
+        };
         let conversation = event
             .conversation()
             .unwrap_or_else(|| Conversation::new(event.channel.clone(), ChatId::new(""), None));
-        let job = process(Arc::clone(self), Arc::clone(entry), event, slot, place).boxed();
+        let job = process(under_way, Arc::clone(entry), event, slot, place).boxed();
         self.lanes.submit(conversation, job);
     }
 }
 
+/// An event between the inbox and the end of its handler.
+struct UnderWay {
+    core: Arc<Core>,
+    key: EventKey,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.core.seen.end(self.key);
+    }
+}
+
 /// Judges and handles one event; settles its duty whatever the outcome.
-async fn process(core: Arc<Core>, entry: Arc<Entry>, event: Event, slot: AckSlot, place: Place) {
+async fn process(
+    under_way: UnderWay,
+    entry: Arc<Entry>,
+    event: Event,
+    slot: AckSlot,
+    place: Place,
+) {
     let id = event.id.clone();
-    let work = AssertUnwindSafe(judge_and_handle(&core, &entry, event)).catch_unwind();
+    let work = AssertUnwindSafe(judge_and_handle(&under_way.core, &entry, event)).catch_unwind();
     let meters = &entry.board.meters;
     match work.await {
         Ok(Outcome::Handled) => meters.handled.add(),
@@ -108,7 +138,15 @@ async fn process(core: Arc<Core>, entry: Arc<Entry>, event: Event, slot: AckSlot
             tracing::error!(channel = %entry.channel.info().id, event = %id, "handler panicked");
         }
     }
-    slot.settle().await;
+    // An adapter that panics here must not take the conversation with it.
+    if AssertUnwindSafe(slot.settle())
+        .catch_unwind()
+        .await
+        .is_err()
+    {
+        tracing::error!(channel = %entry.channel.info().id, event = %id, "acknowledging panicked");
+    }
+    drop(under_way);
     drop(place);
 }
 
@@ -387,28 +425,35 @@ async fn take(
     }
     let meters = &entry.board.meters;
     meters.received.add();
-    let skip = if core.seen.note(&event.channel, &event.id, now) {
-        let ignored = !core.admits(&event);
-        if ignored {
+    let key = core.seen.key(&event.channel, &event.id);
+    let duty = Duty::Received(received);
+    match core.seen.note(key, now) {
+        Noted::Fresh if core.admits(&event) => {}
+        Noted::Fresh => {
             meters.ignored.add();
+            return duty.settle().await;
         }
-        ignored
-    } else {
-        meters.duplicates.add();
-        true
-    };
-    if skip {
-        return AckSlot::new(Duty::Received(received)).settle().await;
+        Noted::Known => {
+            meters.duplicates.add();
+            return duty.settle().await;
+        }
+        Noted::UnderWay(slot) => {
+            meters.duplicates.add();
+            if let Some(duty) = slot.join(duty) {
+                duty.settle().await;
+            }
+            return;
+        }
     }
     let Some(place) = place.take() else {
         // Not reached: the stream is only asked for more with a place in hand. The event
         // is forgotten again, so that its redelivery is taken.
-        core.seen.forget(&event.channel, &event.id);
+        core.seen.forget(key);
         return;
     };
-    let slot = AckSlot::new(Duty::Received(received));
+    let slot = AckSlot::new(duty);
     deadlines.push(now.saturating_add(core.ack_within), slot.clone());
-    core.submit(entry, event, slot, place);
+    core.submit(entry, event, key, slot, place);
 }
 
 fn hear(core: &Core, entry: &Entry, news: Connection) {
@@ -459,26 +504,39 @@ impl Intake for WebhookIntake {
             }
             return Err(Refused::Full);
         };
-        let mut fresh = Vec::with_capacity(events.len());
+        let mut safe = Vec::with_capacity(events.len());
         for event in events {
             meters.received.add();
-            if !core.seen.note(&event.channel, &event.id, now) {
-                meters.duplicates.add();
-            } else if core.admits(&event) {
-                fresh.push(event);
-            } else {
-                meters.ignored.add();
-            }
-        }
-        places.truncate(fresh.len());
-        let mut safe = Vec::with_capacity(fresh.len());
-        for (event, place) in fresh.into_iter().zip(places) {
+            let key = core.seen.key(&event.channel, &event.id);
             let (done, settled) = oneshot::channel();
-            let (channel, id) = (event.channel.clone(), event.id.clone());
-            safe.push(async move { settled.await.map_err(|_| (channel, id)) });
-            let slot = AckSlot::new(Duty::Webhook(done));
-            core.submit(&self.entry, event, slot, place);
+            let duty = Duty::Webhook(done);
+            match core.seen.note(key, now) {
+                Noted::Fresh if core.admits(&event) => {
+                    let Some(place) = places.pop() else {
+                        // Not reached: there is a place for every event.
+                        core.seen.forget(key);
+                        return Err(Refused::Full);
+                    };
+                    core.submit(&self.entry, event, key, AckSlot::new(duty), place);
+                }
+                Noted::Fresh => {
+                    meters.ignored.add();
+                    continue;
+                }
+                Noted::Known => {
+                    meters.duplicates.add();
+                    continue;
+                }
+                Noted::UnderWay(slot) => {
+                    meters.duplicates.add();
+                    if slot.join(duty).is_some() {
+                        continue;
+                    }
+                }
+            }
+            safe.push(async move { settled.await.map_err(|_| key) });
         }
+        drop(places);
         // In memory an event is safe once it has been handled. The platform cannot be
         // kept waiting for that for ever.
         let all = futures_util::future::join_all(safe);
@@ -491,8 +549,8 @@ impl Intake for WebhookIntake {
         if dropped.peek().is_none() {
             return Ok(());
         }
-        for (channel, id) in dropped {
-            core.seen.forget(&channel, &id);
+        for key in dropped {
+            core.seen.forget(key);
         }
         Err(Refused::Stopping)
     }

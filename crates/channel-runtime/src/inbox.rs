@@ -1,6 +1,6 @@
 //! The inbox in memory: which events were seen, and who waits for their acknowledgement.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,11 +24,27 @@ pub(crate) struct Seen {
     state: Mutex<Generations>,
 }
 
+/// The keyed hash of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EventKey(u64);
+
+/// What is known of an event.
+#[derive(Debug)]
+pub(crate) enum Noted {
+    /// It has not been seen before.
+    Fresh,
+    /// It has been handled.
+    Known,
+    /// It is queued or in its handler: who delivers it again waits for the same outcome.
+    UnderWay(AckSlot),
+}
+
 #[derive(Debug, Default)]
 struct Generations {
     current: Hashes,
     previous: Hashes,
     began: Duration,
+    under_way: HashMap<u64, AckSlot, BuildHasherDefault<Same>>,
 }
 
 type Hashes = HashSet<u64, BuildHasherDefault<Same>>;
@@ -63,9 +79,13 @@ impl Seen {
         }
     }
 
-    /// Notes an event; `false` if it was seen before. `now` is monotonic time.
-    pub(crate) fn note(&self, channel: &ChannelId, event: &EventId, now: Duration) -> bool {
-        let hash = self.key.hash_one((channel, event));
+    /// The key under which an event is remembered.
+    pub(crate) fn key(&self, channel: &ChannelId, event: &EventId) -> EventKey {
+        EventKey(self.key.hash_one((channel, event)))
+    }
+
+    /// Notes an event, and says what was known of it. `now` is monotonic time.
+    pub(crate) fn note(&self, EventKey(hash): EventKey, now: Duration) -> Noted {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
         let old = now.saturating_sub(state.began) >= self.lifetime;
@@ -75,12 +95,29 @@ impl Seen {
             state.current.clear();
             state.began = now;
         }
-        !state.previous.contains(&hash) && state.current.insert(hash)
+        if !state.previous.contains(&hash) && state.current.insert(hash) {
+            return Noted::Fresh;
+        }
+        match state.under_way.get(&hash) {
+            Some(slot) => Noted::UnderWay(slot.clone()),
+            None => Noted::Known,
+        }
+    }
+
+    /// Says that an event is on its way to its handler, until [`end`](Self::end).
+    pub(crate) fn begin(&self, EventKey(hash): EventKey, slot: AckSlot) {
+        lock(&self.state).under_way.insert(hash, slot);
+    }
+
+    /// Says that an event is no longer on its way.
+    pub(crate) fn end(&self, EventKey(hash): EventKey) {
+        // Dropped after the lock is free: the slot may hold duties that are dropped with it.
+        let slot = lock(&self.state).under_way.remove(&hash);
+        drop(slot);
     }
 
     /// Forgets an event that could not be taken, so that its redelivery is.
-    pub(crate) fn forget(&self, channel: &ChannelId, event: &EventId) {
-        let hash = self.key.hash_one((channel, event));
+    pub(crate) fn forget(&self, EventKey(hash): EventKey) {
         let mut state = lock(&self.state);
         state.current.remove(&hash);
         state.previous.remove(&hash);
@@ -96,32 +133,66 @@ pub(crate) enum Duty {
     Webhook(oneshot::Sender<()>),
 }
 
-/// A duty that is settled once: when the event has been handled, or when it has waited
-/// long enough.
+/// Duties that are settled once: when their event has been handled, or when it has
+/// waited long enough.
 #[derive(Debug, Clone)]
-pub(crate) struct AckSlot(Arc<Mutex<Option<Duty>>>);
+pub(crate) struct AckSlot(Arc<Mutex<Waiting>>);
+
+#[derive(Debug)]
+struct Waiting {
+    first: Option<Duty>,
+    /// Those who delivered the same event again meanwhile.
+    joined: Vec<Duty>,
+    settled: bool,
+}
 
 impl AckSlot {
     pub(crate) fn new(duty: Duty) -> Self {
-        Self(Arc::new(Mutex::new(Some(duty))))
+        Self(Arc::new(Mutex::new(Waiting {
+            first: Some(duty),
+            joined: Vec::new(),
+            settled: false,
+        })))
+    }
+
+    /// Waits together with whoever waits already; gives the duty back if it is settled.
+    pub(crate) fn join(&self, duty: Duty) -> Option<Duty> {
+        let mut waiting = lock(&self.0);
+        if waiting.settled {
+            return Some(duty);
+        }
+        waiting.joined.push(duty);
+        None
     }
 
     pub(crate) fn is_settled(&self) -> bool {
-        lock(&self.0).is_none()
+        lock(&self.0).settled
     }
 
     /// Acknowledges the event, if nobody has yet.
     pub(crate) async fn settle(&self) {
-        let duty = lock(&self.0).take();
-        match duty {
-            Some(Duty::Received(received)) => {
+        let (first, joined) = {
+            let mut waiting = lock(&self.0);
+            waiting.settled = true;
+            (waiting.first.take(), std::mem::take(&mut waiting.joined))
+        };
+        for duty in first.into_iter().chain(joined) {
+            duty.settle().await;
+        }
+    }
+}
+
+impl Duty {
+    /// Tells whoever waits that the event is safe.
+    pub(crate) async fn settle(self) {
+        match self {
+            Self::Received(received) => {
                 if let Err(error) = received.ack().await {
                     tracing::debug!(%error, "acknowledgement not delivered; expecting the event again");
                 }
             }
             // Whoever waited may be gone: then the platform comes again.
-            Some(Duty::Webhook(done)) => drop(done.send(())),
-            None => {}
+            Self::Webhook(done) => drop(done.send(())),
         }
     }
 }
@@ -180,17 +251,24 @@ mod tests {
         EventId::from(n.to_string())
     }
 
+    fn is_new(seen: &Seen, channel: &ChannelId, event: &EventId, now: Duration) -> bool {
+        matches!(seen.note(seen.key(channel, event), now), Noted::Fresh)
+    }
+
     #[test]
     fn an_event_is_new_once_and_known_for_the_promised_number_of_events() {
         let seen = Seen::new(10, Duration::from_secs(600));
         let channel = ChannelId::new("a");
         for n in 0..10 {
-            assert!(seen.note(&channel, &id(n), Duration::ZERO));
+            assert!(is_new(&seen, &channel, &id(n), Duration::ZERO));
         }
         for n in 0..10 {
-            assert!(!seen.note(&channel, &id(n), Duration::ZERO), "event {n}");
+            assert!(
+                !is_new(&seen, &channel, &id(n), Duration::ZERO),
+                "event {n}"
+            );
         }
-        assert!(seen.note(&ChannelId::new("b"), &id(0), Duration::ZERO));
+        assert!(is_new(&seen, &ChannelId::new("b"), &id(0), Duration::ZERO));
     }
 
     #[test]
@@ -198,7 +276,7 @@ mod tests {
         let seen = Seen::new(100, Duration::from_secs(600));
         let channel = ChannelId::new("a");
         for n in 0..10_000 {
-            seen.note(&channel, &id(n), Duration::ZERO);
+            is_new(&seen, &channel, &id(n), Duration::ZERO);
         }
         let state = lock(&seen.state);
         assert!(state.current.len() + state.previous.len() <= 200);
@@ -208,11 +286,11 @@ mod tests {
     fn an_event_is_forgotten_after_its_lifetime_and_not_before() {
         let seen = Seen::new(100, Duration::from_secs(600));
         let channel = ChannelId::new("a");
-        assert!(seen.note(&channel, &id(1), Duration::ZERO));
-        assert!(!seen.note(&channel, &id(1), Duration::from_secs(599)));
-        assert!(seen.note(&channel, &id(2), Duration::from_secs(1300)));
-        assert!(seen.note(&channel, &id(3), Duration::from_secs(2600)));
-        assert!(seen.note(&channel, &id(1), Duration::from_secs(2601)));
+        assert!(is_new(&seen, &channel, &id(1), Duration::ZERO));
+        assert!(!is_new(&seen, &channel, &id(1), Duration::from_secs(599)));
+        assert!(is_new(&seen, &channel, &id(2), Duration::from_secs(1300)));
+        assert!(is_new(&seen, &channel, &id(3), Duration::from_secs(2600)));
+        assert!(is_new(&seen, &channel, &id(1), Duration::from_secs(2601)));
     }
 
     #[test]
@@ -222,7 +300,7 @@ mod tests {
             let (done, _safe) = oneshot::channel();
             let slot = AckSlot::new(Duty::Webhook(done));
             deadlines.push(Duration::from_secs(1), slot.clone());
-            lock(&slot.0).take();
+            lock(&slot.0).settled = true;
         }
         assert_eq!(deadlines.queue.len(), 1);
     }
@@ -237,7 +315,7 @@ mod tests {
             let (done, _safe) = oneshot::channel();
             let slot = AckSlot::new(Duty::Webhook(done));
             deadlines.push(Duration::from_secs(1), slot.clone());
-            lock(&slot.0).take();
+            lock(&slot.0).settled = true;
         }
         assert!(deadlines.queue.len() <= SWEEP_FROM);
         assert_eq!(deadlines.next(), Some(Duration::from_secs(1)));
@@ -247,8 +325,8 @@ mod tests {
     fn a_forgotten_event_is_new_again() {
         let seen = Seen::new(100, Duration::from_secs(600));
         let channel = ChannelId::new("a");
-        assert!(seen.note(&channel, &id(1), Duration::ZERO));
-        seen.forget(&channel, &id(1));
-        assert!(seen.note(&channel, &id(1), Duration::ZERO));
+        assert!(is_new(&seen, &channel, &id(1), Duration::ZERO));
+        seen.forget(seen.key(&channel, &id(1)));
+        assert!(is_new(&seen, &channel, &id(1), Duration::ZERO));
     }
 }

@@ -147,3 +147,38 @@ async fn two_channels_on_one_path_are_a_matter_of_configuration() {
         .unwrap();
     assert_eq!(error.kind(), channel_core::ErrorKind::Config);
 }
+
+#[tokio::test]
+async fn an_event_that_comes_again_while_it_is_handled_waits_for_the_same_outcome() {
+    let channel = MemoryChannel::builder().webhook().build();
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let gate_in = gate.clone();
+    let running = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .served_elsewhere()
+        .ack_within(std::time::Duration::from_secs(3600))
+        .on_other(move |_, _| {
+            let gate = gate_in.clone();
+            async move {
+                gate.acquire().await?.forget();
+                Ok(())
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    let intake = running.intake(&running.status()[0].channel).unwrap();
+    let mut first = std::pin::pin!(intake.take(vec![event(&channel, "1")]));
+    let mut again = std::pin::pin!(intake.take(vec![event(&channel, "1")]));
+    for _ in 0..100 {
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        assert!(futures_util::poll!(again.as_mut()).is_pending());
+        tokio::task::yield_now().await;
+    }
+    gate.add_permits(1);
+    first.await.unwrap();
+    again.await.unwrap();
+    let counters = running.status()[0].counters;
+    assert_eq!((counters.handled, counters.duplicates), (1, 1));
+    running.stop().await;
+}
