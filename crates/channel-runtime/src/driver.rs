@@ -283,6 +283,34 @@ async fn while_typing(
     }
 }
 
+/// Asks the platform who the bot is, on behalf of a channel that only receives over HTTP:
+/// without that some cannot tell when they are mentioned. A connection asks by itself.
+pub(crate) async fn introduce(core: Arc<Core>, entry: Arc<Entry>) -> Result<(), Error> {
+    let mut stop = core.stop.subscribe();
+    let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+    loop {
+        let error = tokio::select! {
+            probed = entry.channel.probe() => match probed {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            },
+            () = stopped(&mut stop) => return Ok(()),
+        };
+        tracing::warn!(channel = %entry.channel.info().id, %error, "the platform does not say who the bot is");
+        if !error.kind().is_retryable() {
+            return Ok(());
+        }
+        let wait = error
+            .retry_after()
+            .unwrap_or_else(|| backoff.wait(core.random.as_ref()));
+        backoff.failed(Duration::ZERO);
+        tokio::select! {
+            () = core.clock.sleep(wait) => {}
+            () = stopped(&mut stop) => return Ok(()),
+        }
+    }
+}
+
 /// Why a stream is left.
 enum Left {
     Stopping,

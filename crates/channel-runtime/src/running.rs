@@ -7,7 +7,7 @@ use std::time::Duration;
 use channel_core::{ChannelId, Error, Intake, OutboundMessage, Receipt, Result, timeout};
 use tokio::task::JoinSet;
 
-use crate::driver::{Core, Entry, WebhookIntake, drive};
+use crate::driver::{Core, Entry, WebhookIntake, drive, introduce};
 use crate::status::{ChannelState, ChannelStatus};
 
 /// How long the platform may take to hear the last acknowledgements.
@@ -54,15 +54,12 @@ impl Running {
             running.require_own_connections()?;
         }
         for entry in &running.entries {
-            if entry.channel.as_events().is_none() {
-                running.core.set_state(entry, ChannelState::Ready);
-            }
-        }
-        for entry in &running.entries {
+            let (core, entry) = (Arc::clone(&running.core), Arc::clone(entry));
             if entry.channel.as_events().is_some() {
-                running
-                    .drivers
-                    .spawn(drive(Arc::clone(&running.core), Arc::clone(entry)));
+                running.drivers.spawn(drive(core, entry));
+            } else {
+                core.set_state(&entry, ChannelState::Ready);
+                running.drivers.spawn(introduce(core, entry));
             }
         }
         Ok(running)

@@ -240,7 +240,8 @@ impl Chat {
             bots: BTreeMap::new(),
             people: BTreeMap::new(),
             messages: BTreeMap::new(),
-            last_message: 0,
+            // The first message of a shared place is the notice of its creation, before any bot is in it.
+            last_message: i64::from(matches!(place, Place::Shared(_))),
             topics: BTreeMap::new(),
             migrated_to: None,
         }

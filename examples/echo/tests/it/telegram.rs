@@ -230,4 +230,14 @@ async fn the_webhook_takes_the_place_of_polling() {
     let right = format!(r#"{{"url":"{url}","secret_token":"s3cret_TOKEN-1"}}"#);
     assert_eq!(call("setWebhook", right).await.unwrap().status(), 200);
     site.hears("echo: hello").await;
+    // It knows its own name without having polled.
+    let group = Group::new(-1_001_234_567_890, "Kit").admin(site.bot);
+    let group = Place::Shared(site.telegram.group(&group).unwrap());
+    for text in ["among ourselves", "@kit_bot hi", "/stream@kit_bot 2"] {
+        site.telegram
+            .post(group, site.ada, Post::text(text))
+            .unwrap();
+    }
+    site.hears("echo: @kit_bot hi").await;
+    site.hears("1 2").await;
 }
