@@ -37,10 +37,12 @@ pub enum GroupMode {
 /// One conversation is handled in order, all conversations at once. A handler that
 /// panics, fails or takes long delays nobody but its own conversation.
 ///
-/// An event is acknowledged to the platform when it has been handled, or after
-/// [`ack_within`](Self::ack_within): with nothing but memory to keep it, that is when it
-/// is safe. After a crash the platform delivers again what was not acknowledged, so a
-/// handler may see an event twice.
+/// An event is acknowledged to the platform when it has been handled: with nothing but
+/// memory to keep it, that is when it is safe. After a crash the platform delivers again
+/// what was not acknowledged, so a handler may see an event twice. Platforms do not wait
+/// for ever, though: an event whose handler takes longer than
+/// [`ack_within`](Self::ack_within) or [`answer_within`](Self::answer_within) is
+/// acknowledged before it has been handled, and a crash then loses it.
 ///
 /// # Examples
 ///
@@ -68,6 +70,7 @@ pub struct Bot {
     typing: bool,
     capacity: usize,
     ack_within: Duration,
+    answer_within: Duration,
     drain_within: Duration,
     retries: u32,
     transport: Option<Transport>,
@@ -87,8 +90,9 @@ impl Bot {
             groups: GroupMode::default(),
             typing: false,
             capacity: 1000,
-            ack_within: Duration::from_millis(500),
-            drain_within: Duration::from_secs(5),
+            ack_within: Duration::from_secs(3),
+            answer_within: Duration::from_millis(500),
+            drain_within: Duration::from_secs(8),
             retries: 3,
             transport: None,
             hook: None,
@@ -175,14 +179,24 @@ impl Bot {
         self
     }
 
-    /// Sets how long the acknowledgement of an event waits for its handler; 500 ms by
-    /// default.
+    /// Sets how long the acknowledgement of an event that came over a connection waits for
+    /// its handler; 3 s by default.
+    ///
+    /// Longer loses less in a crash, and costs more where the platform repeats what is not
+    /// acknowledged, as Telegram does.
     pub const fn ack_within(mut self, wait: Duration) -> Self {
         self.ack_within = wait;
         self
     }
 
-    /// Sets how long handlers may go on after the bot was told to stop; 5 s by default.
+    /// Sets how long the answer to a webhook waits for the handler of its event; 500 ms by
+    /// default, because platforms wait for a few seconds at most.
+    pub const fn answer_within(mut self, wait: Duration) -> Self {
+        self.answer_within = wait;
+        self
+    }
+
+    /// Sets how long handlers may go on after the bot was told to stop; 8 s by default.
     pub const fn drain_within(mut self, wait: Duration) -> Self {
         self.drain_within = wait;
         self
@@ -261,6 +275,7 @@ impl Bot {
             groups: self.groups,
             typing: self.typing,
             ack_within: self.ack_within,
+            answer_within: self.answer_within,
             clock: transport.clock,
             random: transport.random,
             lanes: Lanes::new(self.capacity),

@@ -38,6 +38,7 @@ pub(crate) struct Core {
     pub(crate) groups: GroupMode,
     pub(crate) typing: bool,
     pub(crate) ack_within: Duration,
+    pub(crate) answer_within: Duration,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) lanes: Lanes,
@@ -568,7 +569,7 @@ impl Intake for WebhookIntake {
         // In memory an event is safe once it has been handled. The platform cannot be
         // kept waiting for that for ever.
         let all = futures_util::future::join_all(safe);
-        let Ok(outcomes) = timeout(core.clock.as_ref(), core.ack_within, all).await else {
+        let Ok(outcomes) = timeout(core.clock.as_ref(), core.answer_within, all).await else {
             tracing::trace!(channel = %self.entry.channel.info().id, "acknowledged before handled");
             return Ok(());
         };

@@ -27,11 +27,19 @@ pub(crate) const ALLOWED_UPDATES: &str = r#"["message","edited_message","channel
 const MAX_ANSWER: usize = 32 << 20;
 /// The pause between polls while updates are out: Telegram then answers at once, so there
 /// is nothing to wait for on its side, but what others write meanwhile has to come through
-/// without delay. It grows once the same updates have been out for about a second.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// without delay. The longer the same updates have been out, the longer it is.
+const fn pause_after(quiet_polls: u32) -> Duration {
+    match quiet_polls {
+        // About the first second,
+        0..50 => Duration::from_millis(20),
+        // about ten seconds more,
+        50..300 => Duration::from_millis(40),
+        _ => LAST_PAUSE,
+    }
+}
 const LAST_PAUSE: Duration = Duration::from_millis(250);
-/// How many polls are made at the first pause.
-const QUICK_POLLS: u32 = 50;
+/// After an outage the wait starts anew once polls have succeeded for this long.
+const STABLE: Duration = Duration::from_secs(2);
 /// How long the stream may stay silent before it proves life.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(30);
 /// How long a wait may last without a word: streams prove life at least every 90 s.
@@ -96,8 +104,8 @@ struct Poller {
     /// The wall-clock time of the last good poll.
     last_good: Option<SystemTime>,
     last_item: Duration,
-    pause: Duration,
-    quick_polls: u32,
+    /// Polls in a row that brought nothing new while updates were out.
+    quiet_polls: u32,
     /// Whether the last poll brought anything new.
     busy: bool,
     /// Whether the server has answered a long poll at once and with nothing.
@@ -121,12 +129,12 @@ impl Poller {
             duty: Arc::new(duty),
             queue: VecDeque::new(),
             retry: None,
-            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
+            backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60))
+                .stable_after(STABLE),
             connected: None,
             last_good: None,
             last_item: clock.elapsed(),
-            pause: FIRST_PAUSE,
-            quick_polls: QUICK_POLLS,
+            quiet_polls: 0,
             busy: false,
             is_hasty: false,
             took_over: false,
@@ -196,7 +204,7 @@ impl Poller {
             // after a while the poll serves as proof of life.
             (LIMIT / 2, PROOF_OF_LIFE)
         } else if out > 0 && !self.busy {
-            (0, self.pause)
+            (0, pause_after(self.quiet_polls))
         } else {
             return;
         };
@@ -204,10 +212,7 @@ impl Poller {
             .await
             .is_err()
         {
-            self.quick_polls = self.quick_polls.saturating_sub(1);
-            if self.quick_polls == 0 {
-                self.pause = (self.pause * 2).min(LAST_PAUSE);
-            }
+            self.quiet_polls = self.quiet_polls.saturating_add(1);
         }
     }
 
@@ -241,8 +246,7 @@ impl Poller {
         // Some servers do not keep `timeout`, or repeat what has been confirmed.
         self.is_hasty = is_long && !busy && self.now().saturating_sub(asked) < wait / 2;
         if busy {
-            self.pause = FIRST_PAUSE;
-            self.quick_polls = QUICK_POLLS;
+            self.quiet_polls = 0;
         } else if (is_long && !self.is_hasty)
             || self.now().saturating_sub(self.last_item) >= PROOF_OF_LIFE
         {

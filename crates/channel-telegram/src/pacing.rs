@@ -219,17 +219,20 @@ impl Pacer {
     }
 
     /// Notes that Telegram wants a chat left alone. When it says so of a second chat while
-    /// the first block holds, it means the bot, not the chat.
+    /// the first block holds, it may mean the bot, not the chat: then all chats wait for
+    /// the shorter of the two, and the answers after that tell which it was.
     pub(crate) fn limited(&self, chat: &ChatId, private: bool, wait: Duration, now: Duration) {
         let until = now + wait;
         let bucket = self.bucket(private);
         let mut rows = lock(&self.rows);
-        let others = rows
+        let shortest = rows
             .chats
             .iter()
-            .any(|(other, row)| other != chat && row.blocked > now);
-        if others {
-            rows.blocked = rows.blocked.max(until);
+            .filter(|(other, row)| *other != chat && row.blocked > now)
+            .map(|(_, row)| row.blocked)
+            .min();
+        if let Some(shortest) = shortest {
+            rows.blocked = rows.blocked.max(shortest.min(until));
         }
         let mut row = rows.chats.get(chat).copied().unwrap_or_default();
         row.blocked = row.blocked.max(until);
@@ -315,7 +318,7 @@ mod tests {
         let pacer = Pacer::new(Pacing::off());
         pacer.limited(&ChatId::from("1"), true, S * 3, S * 10);
         pacer.limited(&ChatId::from("2"), true, S * 4, S * 10);
-        assert_eq!(turn(&pacer, "3", S * 10), Turn::After(S * 4));
+        assert_eq!(turn(&pacer, "3", S * 10), Turn::After(S * 3));
     }
 
     #[test]

@@ -131,6 +131,10 @@ impl Mount {
             return bare(StatusCode::NOT_FOUND);
         };
         let (parts, body) = request.into_parts();
+        // Nothing on this path becomes another protocol; whoever thinks so is confused.
+        if parts.headers.contains_key(header::UPGRADE) {
+            return and_close(bare(StatusCode::BAD_REQUEST));
+        }
         let encoded = parts
             .headers
             .get_all(header::CONTENT_ENCODING)

@@ -93,7 +93,7 @@ async fn what_was_dropped_at_the_stop_is_not_acknowledged() {
     let running = Bot::new(AllowEveryone)
         .channel(channel.clone())
         .served_elsewhere()
-        .ack_within(Duration::from_secs(3600))
+        .answer_within(Duration::from_secs(3600))
         .drain_within(Duration::ZERO)
         .on_other(|_, _| std::future::pending())
         .start()
@@ -156,7 +156,7 @@ async fn an_event_that_comes_again_while_it_is_handled_waits_for_the_same_outcom
     let running = Bot::new(AllowEveryone)
         .channel(channel.clone())
         .served_elsewhere()
-        .ack_within(std::time::Duration::from_secs(3600))
+        .answer_within(std::time::Duration::from_secs(3600))
         .on_other(move |_, _| {
             let gate = gate_in.clone();
             async move {

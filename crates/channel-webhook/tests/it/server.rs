@@ -68,12 +68,13 @@ async fn an_upgrade_or_a_coding_ends_the_connection_wherever_it_is_sent() {
 }
 
 #[tokio::test]
-async fn an_upgrade_on_a_webhook_path_is_an_ordinary_request() {
+async fn an_upgrade_on_a_webhook_path_is_refused() {
     let site = Site::open().await;
     let request = GOOD.replace("Host: a", "Connection: upgrade\r\nUpgrade: websocket");
     let answer = site.talk(format!("{request}{GOOD}")).await;
     assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
-    assert_eq!(site.taken(), 1);
+    assert_eq!(status_of(&answer), 400);
+    assert_eq!(site.taken(), 0);
 }
 
 #[tokio::test]
