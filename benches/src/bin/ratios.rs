@@ -13,7 +13,7 @@ const LIMITS: &[(&str, f64)] = &[
     ("telegram_decode/private", 1.5),
     ("telegram_decode/group", 1.65),
     ("telegram_reply/batch", 1.6),
-    ("bot_echo/ten_batches", 2.0),
+    ("bot_echo/ten_batches", 2.1),
     ("markdown/answer", 3.2),
     ("split/english", 1.9),
     ("split/mixed", 1.7),
