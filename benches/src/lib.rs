@@ -7,3 +7,52 @@ pub mod canned;
 pub mod standard;
 pub mod telegram;
 pub mod text;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use channel_core::{ChannelId, SenderId};
+
+    /// A bench that measures a refusal would look fast.
+    #[test]
+    fn paths_and_floors_do_their_work() {
+        for body in [telegram::private_batch(), telegram::group_batch()] {
+            let floor = telegram::floor::decode(&body).unwrap();
+            assert_eq!(telegram::floor::count(&floor), telegram::BATCH);
+            let mut unknown = 0;
+            let handle = |event: channel_core::Event| {
+                unknown += usize::from(event.name() == "unknown");
+            };
+            let received = telegram::receive(telegram::stream(body), handle);
+            assert_eq!((received, unknown), (telegram::BATCH, 0));
+        }
+    }
+
+    #[test]
+    fn every_message_is_answered() {
+        let body = telegram::private_batch();
+        let messages = telegram::messages(body.clone());
+        let canned = canned::Canned::new(Vec::new(), Bytes::from_static(telegram::SENT));
+        let channel = telegram::channel(&canned).unwrap();
+        assert_eq!(telegram::reply(&channel, &messages), telegram::BATCH);
+        assert_eq!(telegram::reply_floor(&messages), telegram::BATCH);
+        assert_eq!(bot::echo(bot::world(&body, 3)), 300);
+        assert_eq!(bot::echo_floor(&body), telegram::BATCH);
+    }
+
+    #[test]
+    fn texts_and_frames_are_read() {
+        let source = text::markdown();
+        let words = text::lay_out(&source);
+        assert!(words.text().contains("linker") && !words.spans().is_empty());
+        assert!(text::lay_out_floor(&source).contains("linker"));
+        assert!(text::split(&text::english()) > 20 && text::split(&text::mixed()) > 10);
+        let (channel, client) = (ChannelId::new("standard"), SenderId::new("web-1"));
+        for frame in [standard::MESSAGE, standard::WITH_FILE] {
+            assert!(standard::floor(frame).is_some());
+            let frame = Bytes::from_static(frame);
+            assert!(standard::decode(&frame, &channel, &client).is_some());
+        }
+    }
+}
