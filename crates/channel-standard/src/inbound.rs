@@ -26,8 +26,8 @@ use crate::standard::Shared;
 use crate::time;
 use crate::wire::client::{
     ActionFrame, ClientFrame, DeleteFrame, EditFrame, FileFrame, MessageFrame, ReactionFrame,
-    decode_frame,
 };
+use crate::wire::decode::decode_frame;
 use crate::wire::server::{self, Ack, File, ServerFrame};
 use crate::wire::{DEFAULT_CONVERSATION, is_id};
 

@@ -40,6 +40,6 @@ pub mod frames {
     pub use crate::wire::client::{
         AckFrame, ActionFrame, ClientFrame, DeleteFrame, EditFrame, FileFrame, FileKind, Format,
         FrameError, Hello, MessageFrame, PingFrame, ReactionFrame, TypingFrame, TypingState,
-        decode_frame,
     };
+    pub use crate::wire::decode::decode_frame;
 }

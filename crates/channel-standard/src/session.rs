@@ -14,9 +14,8 @@ use crate::link::{Closing, Link};
 use crate::message::Client;
 use crate::mirror::from_client;
 use crate::standard::{Shared, Slot};
-use crate::wire::client::{
-    AckFrame, ClientFrame, FrameError, Hello, TypingFrame, TypingState, decode_frame,
-};
+use crate::wire::client::{AckFrame, ClientFrame, FrameError, Hello, TypingFrame, TypingState};
+use crate::wire::decode::decode_frame;
 use crate::wire::server::{self, ServerFrame};
 use crate::wire::{DEFAULT_CONVERSATION, is_client_id, is_id};
 

@@ -1,6 +1,7 @@
 //! The frames of protocol `channel-kit.v1`.
 
 pub(crate) mod client;
+pub(crate) mod decode;
 pub(crate) mod server;
 mod text;
 
