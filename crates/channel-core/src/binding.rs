@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::account::AccountRef;
-use crate::id::{OwnerId, WorkspaceId};
+use crate::id::{BindingId, OwnerId, WorkspaceId};
 
 /// Proof that one account belongs to one owner; revocable by the owner.
 pub trait Binding: fmt::Debug + Send + Sync {
@@ -30,4 +30,58 @@ pub enum BindingState {
     Active,
     /// Taken back by the owner, or taken over by another.
     Revoked,
+}
+
+/// Which binding an event was resolved to, by whoever judged it.
+///
+/// Plain data that travels with the event. Whoever acts on it later, after a queue or a
+/// restart, resolves again and compares: what rides on a message is never trusted alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Bound {
+    /// The binding.
+    pub binding: BindingId,
+    /// The application's own user.
+    pub owner: OwnerId,
+    /// The account as the platform delivered it.
+    pub account: AccountRef,
+    /// The workspace that the binding is limited to, if it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<WorkspaceId>,
+}
+
+impl Bound {
+    /// The owner of an account that is not limited to a workspace.
+    #[must_use]
+    pub const fn new(binding: BindingId, owner: OwnerId, account: AccountRef) -> Self {
+        Self {
+            binding,
+            owner,
+            account,
+            workspace: None,
+        }
+    }
+
+    /// Limits it to a workspace.
+    #[must_use]
+    pub fn in_workspace(mut self, workspace: Option<WorkspaceId>) -> Self {
+        self.workspace = workspace;
+        self
+    }
+}
+
+/// Where a binding that was made in one place holds.
+///
+/// A fact about a platform, declared by its adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BindingScope {
+    /// In the workspace that it was made in, and nowhere else: sender ids may mean somebody
+    /// else elsewhere.
+    #[default]
+    Workspace,
+    /// Everywhere on the platform: sender ids are globally unique, so that one binding
+    /// serves every shared space.
+    Personal,
 }

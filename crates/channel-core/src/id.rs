@@ -92,6 +92,8 @@ ids! {
     WorkspaceId;
     /// The application's own user.
     OwnerId;
+    /// One binding of an account to an owner; the application's own id of it.
+    BindingId;
     /// One inbound event, unique inside its channel: the deduplication key.
     EventId;
     /// A file as the platform names it, enough to download it later.

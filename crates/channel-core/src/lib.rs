@@ -28,7 +28,7 @@ pub use account::{
 };
 pub use attachment::{Attachment, AttachmentKind, Upload, UploadSource};
 pub use backoff::Backoff;
-pub use binding::{Binding, BindingState};
+pub use binding::{Binding, BindingScope, BindingState, Bound};
 pub use channel::{
     Accepted, Actions, Answer, Channel, CommandInfo, Commands, Delete, Edit, Events, Held, Media,
     React, ReplyStream, Route, Stream, Typing, Webhook,
@@ -42,7 +42,7 @@ pub use event::{
 };
 pub use http_client::{HttpBody, HttpClient, HttpError, HttpErrorKind, HttpRequest};
 pub use id::{
-    ActionId, ChannelId, ChatId, EventId, FileId, IdempotencyKey, MessageId, OwnerId, Platform,
+    ActionId, BindingId, ChannelId, ChatId, EventId, FileId, IdempotencyKey, MessageId, OwnerId, Platform,
     SenderId, ThreadId, WorkspaceId,
 };
 pub use info::{ChannelInfo, Identity};
@@ -52,7 +52,9 @@ pub use multipart::Multipart;
 pub use outbound::{
     Button, ButtonAction, Destination, OutboundMessage, Purpose, Receipt, ReplyTo, Target,
 };
-pub use policy::{AllowEveryone, Authorized, AuthorizedEvent, Denied, Policy, Verdict, authorize};
+pub use policy::{
+    AllowEveryone, Authorized, AuthorizedEvent, Denied, Grant, Policy, Verdict, authorize,
+};
 pub use raw::Raw;
 pub use secret::Secret;
 pub use server::{Intake, Refused, SocketServer, Upgrade};

@@ -9,7 +9,10 @@ use std::ops::Deref;
 
 use async_trait::async_trait;
 
+use crate::binding::Bound;
+use crate::error::Result;
 use crate::event::{Action, Deleted, Event, EventKind, Membership, Moved, Reaction, Unknown};
+use crate::info::ChannelInfo;
 use crate::message::Message;
 
 /// What a policy says about an event.
@@ -18,6 +21,8 @@ use crate::message::Message;
 pub enum Verdict {
     /// It may reach the handler. The reason is machine-readable: `allowlist`, `everyone`.
     Allow(&'static str),
+    /// It may reach the handler, and the handler learns more than that.
+    Grant(Box<Grant>),
     /// It is refused; nobody is told.
     Refuse(&'static str),
     /// It is refused, and the sender gets this answer.
@@ -30,7 +35,54 @@ impl Verdict {
     pub const fn reason(&self) -> &'static str {
         match self {
             Self::Allow(reason) | Self::Refuse(reason) | Self::Answer(reason, _) => reason,
+            Self::Grant(grant) => grant.reason,
         }
+    }
+
+    /// Whether it lets the event pass.
+    #[must_use]
+    pub const fn is_yes(&self) -> bool {
+        matches!(self, Self::Allow(_) | Self::Grant(_))
+    }
+}
+
+/// A yes that says more than yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Grant {
+    /// The machine-readable reason.
+    pub reason: &'static str,
+    /// Whose account it is, where the policy has found out.
+    pub bound: Option<Bound>,
+    /// How many bytes at the start of a message's text called the bot, as a prefix does, and
+    /// are not for the handler.
+    pub skip: usize,
+}
+
+impl Grant {
+    /// A yes for a reason.
+    #[must_use]
+    pub const fn new(reason: &'static str) -> Self {
+        Self {
+            reason,
+            bound: None,
+            skip: 0,
+        }
+    }
+
+    /// Says whose account it is.
+    #[must_use]
+    pub fn bound(mut self, bound: Option<Bound>) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    /// Cuts this many bytes off the start of the text. A message that is cut loses its
+    /// formatting; the payload keeps everything.
+    #[must_use]
+    pub const fn skip(mut self, bytes: usize) -> Self {
+        self.skip = bytes;
+        self
     }
 }
 
@@ -39,6 +91,23 @@ impl Verdict {
 pub trait Policy: fmt::Debug + Send + Sync {
     /// Judges one event.
     async fn judge(&self, event: &Event) -> Verdict;
+
+    /// Looks at the channels that are about to start, once, before any event.
+    ///
+    /// # Errors
+    ///
+    /// `Config`, if the policy would leave one of them open that must not be, or names one
+    /// that is not there.
+    fn check(&self, channels: &[&ChannelInfo]) -> Result<()> {
+        let _ = channels;
+        Ok(())
+    }
+
+    /// Whether it decides which talk in shared chats is meant for the bot. Whoever runs it
+    /// then leaves that decision alone: two gates would disagree.
+    fn judges_groups(&self) -> bool {
+        false
+    }
 }
 
 /// Answers everyone: every stranger who finds the bot may use it.
@@ -64,13 +133,14 @@ impl Policy for AllowEveryone {
 /// use channel_core::{Authorized, Message};
 ///
 /// fn forge(message: Message) -> Authorized<Message> {
-///     Authorized { inner: message, reason: "forged" }
+///     Authorized { inner: message, reason: "forged", bound: None }
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authorized<T> {
     inner: T,
     reason: &'static str,
+    bound: Option<Box<Bound>>,
 }
 
 impl<T> Authorized<T> {
@@ -78,6 +148,12 @@ impl<T> Authorized<T> {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         self.reason
+    }
+
+    /// Whose account it comes from, where the policy has found out.
+    #[must_use]
+    pub fn bound(&self) -> Option<&Bound> {
+        self.bound.as_deref()
     }
 
     /// Hands over the value; the proof is gone.
@@ -121,19 +197,27 @@ impl Authorized<Event> {
     /// Takes the event apart; `None` for news about a connection.
     #[must_use]
     pub fn into_parts(self) -> Option<AuthorizedEvent> {
-        fn wrap<T>(inner: T, reason: &'static str) -> Authorized<T> {
-            Authorized { inner, reason }
+        fn wrap<T>(inner: T, reason: &'static str, bound: Option<Box<Bound>>) -> Authorized<T> {
+            Authorized {
+                inner,
+                reason,
+                bound,
+            }
         }
-        let reason = self.reason;
-        Some(match self.inner.kind {
-            EventKind::Message(it) => AuthorizedEvent::Message(wrap(*it, reason)),
-            EventKind::Edited(it) => AuthorizedEvent::Edited(wrap(*it, reason)),
-            EventKind::Deleted(it) => AuthorizedEvent::Deleted(wrap(*it, reason)),
-            EventKind::Reaction(it) => AuthorizedEvent::Reaction(wrap(*it, reason)),
-            EventKind::Action(it) => AuthorizedEvent::Action(wrap(*it, reason)),
-            EventKind::Membership(it) => AuthorizedEvent::Membership(wrap(*it, reason)),
-            EventKind::Moved(it) => AuthorizedEvent::Moved(wrap(*it, reason)),
-            EventKind::Unknown(it) => AuthorizedEvent::Unknown(wrap(*it, reason)),
+        let Self {
+            inner,
+            reason,
+            bound,
+        } = self;
+        Some(match inner.kind {
+            EventKind::Message(it) => AuthorizedEvent::Message(wrap(*it, reason, bound)),
+            EventKind::Edited(it) => AuthorizedEvent::Edited(wrap(*it, reason, bound)),
+            EventKind::Deleted(it) => AuthorizedEvent::Deleted(wrap(*it, reason, bound)),
+            EventKind::Reaction(it) => AuthorizedEvent::Reaction(wrap(*it, reason, bound)),
+            EventKind::Action(it) => AuthorizedEvent::Action(wrap(*it, reason, bound)),
+            EventKind::Membership(it) => AuthorizedEvent::Membership(wrap(*it, reason, bound)),
+            EventKind::Moved(it) => AuthorizedEvent::Moved(wrap(*it, reason, bound)),
+            EventKind::Unknown(it) => AuthorizedEvent::Unknown(wrap(*it, reason, bound)),
             EventKind::Connection(_) => return None,
         })
     }
@@ -157,20 +241,36 @@ pub struct Denied {
 ///
 /// [`Denied`] if the policy says no; it gives the event back.
 pub async fn authorize(policy: &dyn Policy, event: Event) -> Result<Authorized<Event>, Denied> {
-    match policy.judge(&event).await {
-        Verdict::Allow(reason) => Ok(Authorized {
-            inner: event,
-            reason,
-        }),
-        Verdict::Refuse(reason) => Err(Denied {
-            event,
-            reason,
-            answer: None,
-        }),
-        Verdict::Answer(reason, answer) => Err(Denied {
-            event,
-            reason,
-            answer: Some(answer),
-        }),
+    let (reason, answer) = match policy.judge(&event).await {
+        Verdict::Allow(reason) => {
+            return Ok(Authorized {
+                inner: event,
+                reason,
+                bound: None,
+            });
+        }
+        Verdict::Grant(grant) => return Ok(granted(*grant, event)),
+        Verdict::Refuse(reason) => (reason, None),
+        Verdict::Answer(reason, answer) => (reason, Some(answer)),
+    };
+    Err(Denied {
+        event,
+        reason,
+        answer,
+    })
+}
+
+fn granted(grant: Grant, mut event: Event) -> Authorized<Event> {
+    if let EventKind::Message(message) | EventKind::Edited(message) = &mut event.kind
+        && grant.skip > 0
+        && let Some(rest) = message.text.get(grant.skip..)
+    {
+        message.text = rest.to_owned();
+        message.formatted = None;
+    }
+    Authorized {
+        inner: event,
+        reason: grant.reason,
+        bound: grant.bound.map(Box::new),
     }
 }
