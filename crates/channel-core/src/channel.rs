@@ -13,11 +13,14 @@ use futures_core::stream::BoxStream;
 
 use crate::account::MessageRef;
 use crate::attachment::Attachment;
+use crate::card::Card;
 use crate::content::Body;
 use crate::error::{Rejection, Result};
 use crate::event::{Action, Event, Received};
+use crate::id::MessageId;
 use crate::info::{ChannelInfo, Identity};
-use crate::outbound::{Destination, OutboundMessage, Receipt};
+use crate::message::Message;
+use crate::outbound::{Destination, OutboundMessage, Receipt, Target};
 use crate::server::SocketServer;
 
 /// A connection to one chat platform.
@@ -85,6 +88,18 @@ pub trait Channel: fmt::Debug + Send + Sync + 'static {
     }
     /// Publishes a menu of commands.
     fn as_commands(&self) -> Option<&dyn Commands> {
+        None
+    }
+    /// Sends a message part by part.
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        None
+    }
+    /// Shows cards in the platform's own form.
+    fn as_cards(&self) -> Option<&dyn Cards> {
+        None
+    }
+    /// Reads what was written in a chat.
+    fn as_history(&self) -> Option<&dyn History> {
         None
     }
 }
@@ -394,6 +409,68 @@ pub trait Commands: Send + Sync {
     async fn publish_commands(&self, commands: &[CommandInfo]) -> Result<()>;
 }
 
+/// Sends a message part by part, so that what was interrupted goes on where it stopped.
+///
+/// [`Channel::send`] does the same as sending every part in order.
+#[async_trait]
+pub trait Parts: Send + Sync {
+    /// How many platform messages a message becomes; 0 for an empty one.
+    ///
+    /// Pure, and the same for the same message: a plan that was stored before a crash still
+    /// fits after it.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the message breaks the platform's rules whatever happens.
+    fn parts(&self, message: &OutboundMessage) -> Result<usize>;
+
+    /// Sends one part; `part` counts from 0. The message's key, if it has one, belongs to
+    /// this part alone: where the platform takes keys, give each part its own.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Channel::send`]; `Invalid` if there is no such part.
+    async fn send_part(&self, message: &OutboundMessage, part: usize) -> Result<Receipt>;
+}
+
+/// Shows cards in the platform's own form: [`OutboundMessage::card`] is sent natively.
+///
+/// A channel without this sends [`OutboundMessage::without_card`].
+#[async_trait]
+pub trait Cards: Send + Sync {
+    /// Replaces a card that was sent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Edit::edit`].
+    async fn update_card(&self, target: &MessageRef, card: &Card) -> Result<()>;
+}
+
+/// Reads what was written in a chat.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// The last messages of a chat or thread, newest first: at most `limit`, and only those
+    /// before `before` if it is given.
+    ///
+    /// # Errors
+    ///
+    /// `Forbidden` if the bot may not read the chat, `NotFound` if there is none.
+    async fn history(
+        &self,
+        of: &Target,
+        before: Option<&MessageId>,
+        limit: usize,
+    ) -> Result<Vec<Message>>;
+
+    /// Looks for a message of the bot's own that was sent under this key: it tells whether a
+    /// send whose answer was lost has arrived. `None` if it has not, or cannot be told.
+    ///
+    /// # Errors
+    ///
+    /// As for [`history`](Self::history).
+    async fn find(&self, sent: &OutboundMessage) -> Result<Option<MessageRef>>;
+}
+
 /// A shared channel is a channel.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
@@ -439,5 +516,14 @@ impl<C: Channel + ?Sized> Channel for std::sync::Arc<C> {
     }
     fn as_commands(&self) -> Option<&dyn Commands> {
         (**self).as_commands()
+    }
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        (**self).as_parts()
+    }
+    fn as_cards(&self) -> Option<&dyn Cards> {
+        (**self).as_cards()
+    }
+    fn as_history(&self) -> Option<&dyn History> {
+        (**self).as_history()
     }
 }

@@ -127,6 +127,9 @@ pub struct Action {
     pub sender: Sender,
     /// The value that the button carried.
     pub value: String,
+    /// What was filled in beside it, by field name: forms and dialogs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<(String, String)>,
     /// Where the button is.
     pub chat: Chat,
     /// The thread inside the chat.
@@ -155,6 +158,7 @@ impl Action {
             id,
             sender,
             value: value.into(),
+            fields: Vec::new(),
             chat,
             thread: None,
             message: None,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::guarantee::Guarantees;
 use crate::id::{ChannelId, Platform};
 use crate::limits::Limits;
 
@@ -15,17 +16,27 @@ pub struct ChannelInfo {
     pub platform: Platform,
     /// The platform's numbers.
     pub limits: Limits,
+    /// What the platform makes possible to promise.
+    pub guarantees: Guarantees,
 }
 
 impl ChannelInfo {
-    /// Describes a channel.
+    /// Describes a channel of which nothing can be promised.
     #[must_use]
-    pub const fn new(id: ChannelId, platform: Platform, limits: Limits) -> Self {
+    pub fn new(id: ChannelId, platform: Platform, limits: Limits) -> Self {
         Self {
             id,
             platform,
             limits,
+            guarantees: Guarantees::default(),
         }
+    }
+
+    /// Says what can be promised.
+    #[must_use]
+    pub fn guarantees(mut self, guarantees: Guarantees) -> Self {
+        self.guarantees = guarantees;
+        self
     }
 }
 

@@ -4,11 +4,13 @@ mod account;
 mod attachment;
 mod backoff;
 mod binding;
+mod card;
 mod channel;
 mod clock;
 mod content;
 mod error;
 mod event;
+mod guarantee;
 mod http_client;
 mod id;
 mod info;
@@ -18,6 +20,7 @@ mod multipart;
 mod outbound;
 mod policy;
 mod raw;
+mod reply_window;
 mod secret;
 mod server;
 mod socket;
@@ -29,9 +32,10 @@ pub use account::{
 pub use attachment::{Attachment, AttachmentKind, Upload, UploadSource};
 pub use backoff::Backoff;
 pub use binding::{Binding, BindingScope, BindingState, Bound};
+pub use card::{Card, CardBlock, Choice, Tone};
 pub use channel::{
-    Accepted, Actions, Answer, Channel, CommandInfo, Commands, Delete, Edit, Events, Held, Media,
-    React, ReplyStream, Route, Stream, Typing, Webhook,
+    Accepted, Actions, Answer, Cards, Channel, CommandInfo, Commands, Delete, Edit, Events, Held,
+    History, Media, Parts, React, ReplyStream, Route, Stream, Typing, Webhook,
 };
 pub use clock::{Clock, Elapsed, Random, random_unit, timeout};
 pub use content::{Alignment, Block, Body, Content, Inline, ListItem, Table};
@@ -40,10 +44,11 @@ pub use event::{
     Acknowledge, Action, Connection, Deleted, Event, EventKind, MemberState, Membership, Moved,
     Reaction, Received, Unknown,
 };
+pub use guarantee::{Guarantees, Redelivery, Repeat};
 pub use http_client::{HttpBody, HttpClient, HttpError, HttpErrorKind, HttpRequest};
 pub use id::{
-    ActionId, BindingId, ChannelId, ChatId, EventId, FileId, IdempotencyKey, MessageId, OwnerId, Platform,
-    SenderId, ThreadId, WorkspaceId,
+    ActionId, BindingId, ChannelId, ChatId, EventId, FileId, IdempotencyKey, MessageId, OwnerId,
+    Platform, SenderId, ThreadId, WorkspaceId,
 };
 pub use info::{ChannelInfo, Identity};
 pub use limits::{Limits, Rate, TextLimit, TextUnit};
@@ -56,6 +61,7 @@ pub use policy::{
     AllowEveryone, Authorized, AuthorizedEvent, Denied, Grant, Policy, Verdict, authorize,
 };
 pub use raw::Raw;
+pub use reply_window::{Closed, ReplyLedger, ReplyWay};
 pub use secret::Secret;
 pub use server::{Intake, Refused, SocketServer, Upgrade};
 pub use socket::{BoxSocket, CloseFrame, Frame, Socket, SocketConnector, SocketRequest};
@@ -68,7 +74,7 @@ pub use async_trait::async_trait;
 /// What nearly every program needs.
 pub mod prelude {
     pub use crate::{
-        AllowEveryone, Authorized, Body, Button, Channel, Error, ErrorKind, Events as _,
+        AllowEveryone, Authorized, Body, Button, Card, Channel, Error, ErrorKind, Events as _,
         InboundMessage as _, Message, OutboundMessage, Receipt, Result, Target, Upload,
     };
 }

@@ -1,12 +1,14 @@
 //! Messages that go out.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::account::MessageRef;
 use crate::attachment::Upload;
-use crate::content::Body;
+use crate::card::Card;
+use crate::content::{Body, Content};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, ChatId, IdempotencyKey, MessageId, ThreadId};
 
@@ -256,6 +258,9 @@ pub struct OutboundMessage {
     /// Rows of buttons under it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buttons: Vec<Vec<Button>>,
+    /// A card below the words; see [`without_card`](Self::without_card).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Box<Card>>,
     /// Why it is sent.
     #[serde(default)]
     pub purpose: Purpose,
@@ -276,6 +281,7 @@ impl OutboundMessage {
             body: body.into(),
             attachments: Vec::new(),
             buttons: Vec::new(),
+            card: None,
             purpose: Purpose::Reply,
             silent: false,
             key: None,
@@ -294,6 +300,38 @@ impl OutboundMessage {
     pub fn buttons(mut self, row: impl IntoIterator<Item = Button>) -> Self {
         self.buttons.push(row.into_iter().collect());
         self
+    }
+
+    /// Adds a card.
+    #[must_use]
+    pub fn card(mut self, card: Card) -> Self {
+        self.card = Some(Box::new(card));
+        self
+    }
+
+    /// The message with its card turned into rich text and buttons, for a channel without
+    /// [`Cards`](crate::Cards): each such channel sends this, so that a card is never lost.
+    #[must_use]
+    pub fn without_card(&self) -> Cow<'_, Self> {
+        let Some(card) = &self.card else {
+            return Cow::Borrowed(self);
+        };
+        let mut content = match &self.body {
+            Body::Content(content) => content.clone(),
+            Body::Plain(text) | Body::Markdown(text) => Content::plain(text.as_str()),
+        };
+        content.blocks.extend(card.to_content().blocks);
+        let mut message = self.clone();
+        message.body = Body::Content(content);
+        message.buttons.extend(card.to_buttons());
+        message.card = None;
+        Cow::Owned(message)
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.body.is_empty() && self.attachments.is_empty() && self.card.is_none()
     }
 
     /// Says why it is sent.

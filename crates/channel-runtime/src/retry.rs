@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use channel_core::{
-    Actions, Backoff, Channel, ChannelInfo, Clock, Commands, Delete, Edit, ErrorKind, Events,
-    Identity, Media, OutboundMessage, Random, React, Receipt, Result, SocketServer, Stream, Typing,
-    Webhook,
+    Actions, Backoff, Cards, Channel, ChannelInfo, Clock, Commands, Delete, Edit, ErrorKind,
+    Events, History, Identity, Media, OutboundMessage, Parts, Random, React, Receipt, Result,
+    SocketServer, Stream, Typing, Webhook,
 };
 
 /// Sends again where that is safe: after a rate limit, for as long as the platform says,
@@ -129,5 +129,14 @@ impl<C: Channel> Channel for Retry<C> {
     }
     fn as_commands(&self) -> Option<&dyn Commands> {
         self.inner.as_commands()
+    }
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        self.inner.as_parts()
+    }
+    fn as_cards(&self) -> Option<&dyn Cards> {
+        self.inner.as_cards()
+    }
+    fn as_history(&self) -> Option<&dyn History> {
+        self.inner.as_history()
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{
-    Action, Actions, Body, Channel, ChannelId, ChannelInfo, ChatId, Clock, Commands, Delete,
-    Destination, Edit, Events, Identity, Media, MessageId, MessageRef, OutboundMessage, React,
-    Receipt, ReplyStream, Result, SocketServer, Stream, Typing, Webhook, async_trait,
+    Action, Actions, Body, Cards, Channel, ChannelId, ChannelInfo, ChatId, Clock, Commands, Delete,
+    Destination, Edit, Events, History, Identity, Media, MessageId, MessageRef, OutboundMessage,
+    Parts, React, Receipt, ReplyStream, Result, SocketServer, Stream, Typing, Webhook, async_trait,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -161,6 +161,16 @@ impl<C: Able> Channel for Observed<C> {
     }
     fn as_commands(&self) -> Option<&dyn Commands> {
         self.inner.as_commands()
+    }
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        // The wire view shows whole messages, so they are sent whole.
+        None
+    }
+    fn as_cards(&self) -> Option<&dyn Cards> {
+        self.inner.as_cards()
+    }
+    fn as_history(&self) -> Option<&dyn History> {
+        self.inner.as_history()
     }
 }
 
