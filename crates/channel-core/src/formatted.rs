@@ -144,7 +144,7 @@ struct Stored<'a> {
     #[serde(rename = "is")]
     name: Name,
     /// The language, address or id.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     of: Option<Cow<'a, str>>,
 }
 

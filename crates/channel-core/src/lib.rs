@@ -10,6 +10,7 @@ mod clock;
 mod content;
 mod error;
 mod event;
+mod formatted;
 mod guarantee;
 mod http_client;
 mod id;
@@ -25,6 +26,7 @@ mod secret;
 mod server;
 mod socket;
 mod transport;
+mod tree;
 
 pub use account::{
     AccountRef, Chat, ChatKind, Conversation, MessageRef, Proof, Sender, SenderKind,
@@ -44,6 +46,7 @@ pub use event::{
     Acknowledge, Action, Connection, Deleted, Event, EventKind, MemberState, Membership, Moved,
     Reaction, Received, Unknown,
 };
+pub use formatted::{Formatted, Style, StyleMark};
 pub use guarantee::{Guarantees, Redelivery, Repeat};
 pub use http_client::{HttpBody, HttpClient, HttpError, HttpErrorKind, HttpRequest};
 pub use id::{

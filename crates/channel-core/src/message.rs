@@ -12,6 +12,7 @@ use crate::account::{
 use crate::attachment::Attachment;
 use crate::content::{Body, Content};
 use crate::error::{Error, ErrorKind, Result};
+use crate::formatted::Formatted;
 use crate::id::{ChannelId, ChatId, MessageId, Platform, ThreadId};
 use crate::outbound::{OutboundMessage, ReplyTo};
 use crate::raw::Raw;
@@ -114,7 +115,7 @@ pub trait InboundMessage: fmt::Debug + Send + Sync {
     fn sender_kind(&self) -> SenderKind;
     /// The words, or the caption of its attachments; empty where there are none.
     fn text(&self) -> &str;
-    /// The words with their formatting.
+    /// The words with their formatting. It may be built for each call.
     fn content(&self) -> Cow<'_, Content>;
     /// The files that came with it.
     fn attachments(&self) -> Cow<'_, [Attachment]>;
@@ -167,9 +168,10 @@ pub struct Message {
     pub sender: Sender,
     /// The words, or the caption of its attachments.
     pub text: String,
-    /// The words with their formatting, where there is any.
+    /// How the words are formatted, where they are: read it by
+    /// [`content`](InboundMessage::content).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub formatted: Option<Box<Content>>,
+    pub formatted: Option<Formatted>,
     /// The files that came with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
@@ -296,7 +298,7 @@ impl InboundMessage for Message {
     }
     fn content(&self) -> Cow<'_, Content> {
         match &self.formatted {
-            Some(content) => Cow::Borrowed(content),
+            Some(formatted) => formatted.to_content(&self.text),
             None => Cow::Owned(Content::plain(self.text.as_str())),
         }
     }

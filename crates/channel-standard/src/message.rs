@@ -145,7 +145,7 @@ impl StandardMessage {
 
     /// Turns it into a message that travels.
     pub(crate) fn into_message(self, channel: &ChannelId, proof: Proof, raw: Raw) -> Message {
-        let formatted = self.content_of().map(Box::new);
+        let formatted = self.content_of().map(Into::into);
         let mut target = Target::chat(self.chat.clone());
         target.thread.clone_from(&self.thread);
         let return_address = ReplyTo::new(channel.clone(), target).quoting(self.id.clone());

@@ -140,7 +140,7 @@ fn common(channel: &ChannelId, me: &Me, mut wire: wire::Message, raw: Raw) -> Me
     let mut message = Message::new(id, chat_of(wire.chat, chat_id), sender, return_address);
     message.thread = thread;
     message.text = wire.text.or(wire.caption).unwrap_or_default();
-    message.formatted = formatted.map(Box::new);
+    message.formatted = formatted;
     message.attachments = attachments;
     message.addressed = addressed;
     message.reply_to = quoted;

@@ -122,11 +122,11 @@ impl InboundMessage for TelegramMessage {
         self.wire.words().0
     }
     fn content(&self) -> Cow<'_, Content> {
-        Cow::Owned(
-            self.wire
-                .formatted()
-                .unwrap_or_else(|| Content::plain(self.wire.words().0)),
-        )
+        let text = self.wire.words().0;
+        Cow::Owned(match self.wire.formatted() {
+            Some(formatted) => formatted.to_content(text).into_owned(),
+            None => Content::plain(text),
+        })
     }
     fn attachments(&self) -> Cow<'_, [Attachment]> {
         Cow::Owned(self.wire.attachments())

@@ -3,10 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use channel_core::{
-    Addressed, Attachment, AttachmentKind, ChatId, ChatKind, Content, FileId, MessageId, Quoted,
-    SenderKind, ThreadId,
+    Addressed, Attachment, AttachmentKind, ChatId, ChatKind, FileId, Formatted, MessageId, Quoted,
+    SenderKind, Style, StyleMark, ThreadId,
 };
-use channel_text::{Mark, Spanned};
 
 use crate::address;
 use crate::shared::Me;
@@ -169,10 +168,10 @@ impl Message {
         UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
     }
 
-    /// The words with their formatting, if there is any. A name with `@` alone is none:
-    /// the words say it all.
-    pub(crate) fn formatted(&self) -> Option<Content> {
-        let (text, entities) = self.words();
+    /// The formatting of the words, if there is any. A name with `@` alone is none: the
+    /// words say it all.
+    pub(crate) fn formatted(&self) -> Option<Formatted> {
+        let (_, entities) = self.words();
         let changes_the_look = |entity: &Entity| {
             !matches!(
                 entity.kind,
@@ -182,8 +181,7 @@ impl Message {
         if !entities.iter().any(changes_the_look) {
             return None;
         }
-        let marks = entities.iter().filter_map(mark);
-        Some(Spanned::from_utf16(text, marks).to_content())
+        Formatted::marks(entities.iter().filter_map(mark))
     }
 
     /// The files; an animation is a document too, and counts once.
@@ -235,33 +233,33 @@ fn attachment(file: &File, kind: AttachmentKind) -> Attachment {
     attachment
 }
 
-fn mark(entity: &Entity) -> Option<(std::ops::Range<usize>, Mark)> {
-    let mark = match entity.kind {
-        EntityKind::Bold => Mark::Strong,
-        EntityKind::Italic => Mark::Emphasis,
-        EntityKind::Underline => Mark::Underline,
-        EntityKind::Strikethrough => Mark::Strike,
-        EntityKind::Spoiler => Mark::Spoiler,
-        EntityKind::Code => Mark::Code,
-        EntityKind::Pre => Mark::Pre {
+fn mark(entity: &Entity) -> Option<StyleMark> {
+    let style = match entity.kind {
+        EntityKind::Bold => Style::Strong,
+        EntityKind::Italic => Style::Emphasis,
+        EntityKind::Underline => Style::Underline,
+        EntityKind::Strikethrough => Style::Strike,
+        EntityKind::Spoiler => Style::Spoiler,
+        EntityKind::Code => Style::Code,
+        EntityKind::Pre => Style::Pre {
             language: entity.language.clone(),
         },
-        EntityKind::Blockquote | EntityKind::ExpandableBlockquote => Mark::Quote,
-        EntityKind::TextLink => Mark::Link {
+        EntityKind::Blockquote | EntityKind::ExpandableBlockquote => Style::Quote,
+        EntityKind::TextLink => Style::Link {
             url: entity.url.clone()?,
         },
-        EntityKind::Mention => Mark::Mention { id: None },
-        EntityKind::TextMention => Mark::Mention {
+        EntityKind::Mention => Style::Mention { id: None },
+        EntityKind::TextMention => Style::Mention {
             id: Some(entity.user.as_ref()?.id.into()),
         },
-        EntityKind::CustomEmoji => Mark::Emoji {
+        EntityKind::CustomEmoji => Style::Emoji {
             id: entity.custom_emoji_id.clone()?,
         },
         EntityKind::BotCommand | EntityKind::Other => return None,
     };
-    let offset = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
-    let end = entity.offset.saturating_add(entity.length);
-    Some((offset(entity.offset)..offset(end), mark))
+    let number = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+    let (offset, length) = (number(entity.offset), number(entity.length));
+    Some(StyleMark::new(offset, length, style))
 }
 
 /// A piece of a text by UTF-16 offsets; `None` where they do not fit.

@@ -4,6 +4,7 @@
 mod assertions;
 mod errors;
 mod events;
+mod formatted;
 mod limits;
 mod seams;
 mod words;
