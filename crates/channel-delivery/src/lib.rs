@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod inbound;
+mod outbound;
+mod store;
+mod worker;
+
+pub use inbound::{Attempt, DeadEvent, EventState, NewEvent, Outcome, Recorded, Seq, StoredEvent};
+pub use outbound::{
+    DeadDelivery, DeliveryId, NewDelivery, Part, PartState, Planned, StoredDelivery,
+};
+pub use store::{Counts, JournalEntry, Store, StoreError, StoreErrorKind, Swept};
+pub use worker::{Fence, WorkerId};
