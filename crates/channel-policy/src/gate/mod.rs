@@ -1,0 +1,406 @@
+//! The gate: every rule, in one order.
+
+mod config;
+mod subject;
+mod told;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use channel_core::{
+    Bound, ChannelId, ChannelInfo, Clock, Error, Event, Grant, Policy, Result, SenderKind, Verdict,
+};
+
+use crate::access::{Access, DirectPolicy};
+use crate::allowlist::Allowlist;
+use crate::audit::{Audit, AuditEvent};
+use crate::identity::{Directory, Identities, Resolution};
+use crate::pairing::{Invited, Pairing, Requested};
+use crate::rate::{Admission, RateLimiter};
+use crate::reason::{Counts, Reason};
+use crate::trigger::Trigger;
+pub use config::GateBuilder;
+use subject::{Kind, Subject};
+use told::Told;
+
+const RATE_LIMITED: &str = "Too many messages. Please try again in a minute.";
+const UNAVAILABLE: &str = "This is temporarily unavailable. Please try again later.";
+const PAIRED: &str = "You are connected now.";
+
+/// One rule of a [`Gate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The channel has settings, and a person writes.
+    Sender,
+    /// A connect command is settled, whoever sends it: before the allowlist, or nobody new
+    /// could connect, and before the group trigger, so that a code that others have read
+    /// is spoilt.
+    Connect,
+    /// The message is meant for the bot.
+    Trigger,
+    /// The sender and the chat have not said too much.
+    Rate,
+    /// The message is not too long.
+    Length,
+    /// The sender is allowed, or asks to be.
+    Access,
+    /// The account is bound.
+    Identity,
+}
+
+/// Judges every event: one [`Policy`] made of all rules of this crate.
+///
+/// Nobody passes whom the settings do not name. Every verdict is counted and, with an
+/// audit, recorded.
+#[derive(Debug)]
+pub struct Gate {
+    clock: Arc<dyn Clock>,
+    access: HashMap<ChannelId, Access>,
+    others: Option<Access>,
+    everywhere: Allowlist,
+    allow_all: bool,
+    strict: bool,
+    limiter: Option<RateLimiter>,
+    max_chars: usize,
+    pairing: Option<Arc<Pairing>>,
+    identities: Option<Arc<dyn Identities>>,
+    require_bound: bool,
+    directory: Option<Arc<dyn Directory>>,
+    audit: Option<Arc<dyn Audit>>,
+    counts: Counts,
+    told: Told,
+}
+
+/// What a rule makes of an event.
+enum Step {
+    /// The next rule decides.
+    On,
+    /// It may pass as far as access goes.
+    Allowed(Reason),
+    /// It ends here.
+    Refused(Reason),
+    /// It ends here, with words for the sender.
+    Answered(Reason, String),
+}
+
+/// What the rules have found out so far.
+struct Pass {
+    reason: Reason,
+    bound: Option<Bound>,
+    skip: usize,
+}
+
+impl Gate {
+    /// The order of the rules; nothing else orders them.
+    ///
+    /// Before them an event has been verified, has got its place in the queue, and only
+    /// then been acknowledged; after them comes the handler.
+    pub const ORDER: [Stage; 7] = [
+        Stage::Sender,
+        Stage::Connect,
+        Stage::Trigger,
+        Stage::Rate,
+        Stage::Length,
+        Stage::Access,
+        Stage::Identity,
+    ];
+
+    /// How often a reason was given.
+    #[must_use]
+    pub fn count(&self, reason: Reason) -> u64 {
+        self.counts.get(reason)
+    }
+
+    fn access(&self, channel: &ChannelId) -> Option<&Access> {
+        self.access.get(channel).or(self.others.as_ref())
+    }
+
+    async fn walk(&self, event: &Event) -> Result<Pass, Step> {
+        let mut pass = Pass {
+            reason: Reason::PlatformEvent,
+            bound: None,
+            skip: 0,
+        };
+        let Some(access) = self.access(&event.channel) else {
+            return Err(Step::Refused(Reason::UnknownChannel));
+        };
+        let subject = match subject::read(event) {
+            Kind::Somebody(subject) => subject,
+            Kind::Platform => return Ok(pass),
+            Kind::Unknown => return Err(Step::Refused(Reason::UnknownEvent)),
+        };
+        for stage in Self::ORDER {
+            let step = match stage {
+                Stage::Sender => sender(&subject),
+                Stage::Connect => self.connect(&subject).await,
+                Stage::Trigger => trigger(&subject, access, &mut pass),
+                Stage::Rate => self.rate(&subject),
+                Stage::Length => self.length(&subject),
+                Stage::Access => self.may(&subject, access),
+                Stage::Identity => self.identity(&subject, &mut pass).await,
+            };
+            match step {
+                Step::On => {}
+                Step::Allowed(reason) => pass.reason = reason,
+                end => return Err(end),
+            }
+        }
+        Ok(pass)
+    }
+
+    async fn connect(&self, subject: &Subject<'_>) -> Step {
+        let (Some(identities), Some(message), true) =
+            (&self.identities, subject.message, subject.is_new)
+        else {
+            return Step::On;
+        };
+        match identities.connect(message).await {
+            None => Step::On,
+            Some(settled) => match settled.answer {
+                Some(answer) => Step::Answered(settled.reason, answer),
+                None => Step::Refused(settled.reason),
+            },
+        }
+    }
+
+    fn rate(&self, subject: &Subject<'_>) -> Step {
+        let (Some(limiter), true) = (&self.limiter, subject.counts) else {
+            return Step::On;
+        };
+        let now = self.clock.elapsed();
+        match limiter.admit(subject.account(), subject.channel, subject.chat, now) {
+            Admission::Admitted => Step::On,
+            Admission::RefusedFirst => Step::Answered(Reason::RateLimited, RATE_LIMITED.to_owned()),
+            Admission::Refused => Step::Refused(Reason::RateLimited),
+        }
+    }
+
+    fn length(&self, subject: &Subject<'_>) -> Step {
+        let text = subject.message.map_or("", |message| message.text.as_str());
+        if text.len() <= self.max_chars {
+            return Step::On;
+        }
+        let chars = text.chars().count();
+        if chars <= self.max_chars {
+            return Step::On;
+        }
+        let answer = format!(
+            "The message has {chars} characters, the limit is {}.",
+            self.max_chars
+        );
+        Step::Answered(Reason::TooLong, answer)
+    }
+
+    /// Platform allow-all, role, paired, allowlists, global allow-all, deny.
+    fn may(&self, subject: &Subject<'_>, access: &Access) -> Step {
+        let direct = subject.is_direct();
+        if direct && access.direct == DirectPolicy::Disabled {
+            return Step::Refused(Reason::DirectDisabled);
+        }
+        if access.allow_all {
+            return Step::Allowed(Reason::AllowAll);
+        }
+        if self.has_role(subject, access) {
+            return Step::Allowed(Reason::Role);
+        }
+        let paired = |pairing: &Arc<Pairing>| pairing.is_paired(subject.account());
+        if self.pairing.as_ref().is_some_and(paired) {
+            return Step::Allowed(Reason::Paired);
+        }
+        if self.is_listed(subject, access) {
+            return Step::Allowed(Reason::Allowlist);
+        }
+        if self.allow_all {
+            return Step::Allowed(Reason::AllowAllChannels);
+        }
+        match access.direct {
+            DirectPolicy::Open if direct => Step::Allowed(Reason::DirectOpen),
+            DirectPolicy::Pairing if direct => self.ask(subject),
+            _ => Step::Refused(Reason::NotAllowed),
+        }
+    }
+
+    fn has_role(&self, subject: &Subject<'_>, access: &Access) -> bool {
+        let (Some(directory), false) = (&self.directory, access.roles.is_empty()) else {
+            return false;
+        };
+        let roles = directory.roles(subject.event);
+        access.roles.iter().any(|role| roles.contains(role))
+    }
+
+    fn is_listed(&self, subject: &Subject<'_>, access: &Access) -> bool {
+        let account = subject.account();
+        let wants_handle = access.senders.has_handles() || self.everywhere.has_handles();
+        let handle = match &self.directory {
+            Some(directory) if wants_handle => directory.handle(subject.event),
+            _ => None,
+        };
+        access.senders.has(account, handle.as_deref())
+            || self.everywhere.has(account, handle.as_deref())
+            || !subject.is_direct() && access.chats.has_chat(&account.platform, subject.chat)
+    }
+
+    /// A stranger in a direct chat: an invite code, or a request to be let in.
+    fn ask(&self, subject: &Subject<'_>) -> Step {
+        let (Some(pairing), Some(message), true, SenderKind::Person) = (
+            &self.pairing,
+            subject.message,
+            subject.is_new,
+            subject.sender.kind,
+        ) else {
+            return Step::Refused(Reason::NotAllowed);
+        };
+        match pairing.accept(subject.account(), &message.text) {
+            Some(Invited::Accepted) => {
+                return Step::Answered(Reason::InviteAccepted, PAIRED.to_owned());
+            }
+            Some(Invited::Invalid) => return Step::Refused(Reason::InviteInvalid),
+            Some(Invited::Locked) => return Step::Refused(Reason::InviteLocked),
+            None => {}
+        }
+        match pairing.request(subject.account(), subject.sender.name.as_deref()) {
+            Requested::Code(code) => {
+                let answer = format!(
+                    "Your pairing code is {}. Ask the administrator to approve it within an hour.",
+                    code.expose()
+                );
+                Step::Answered(Reason::PairingRequested, answer)
+            }
+            Requested::Waiting => Step::Refused(Reason::PairingWaiting),
+            Requested::Full => Step::Refused(Reason::PairingFull),
+        }
+    }
+
+    async fn identity(&self, subject: &Subject<'_>, pass: &mut Pass) -> Step {
+        let Some(identities) = &self.identities else {
+            return Step::On;
+        };
+        let account = subject.account();
+        match identities.resolve(account).await {
+            Resolution::Bound(bound) => {
+                pass.bound = Some(bound);
+                Step::On
+            }
+            _ if !self.require_bound => Step::On,
+            Resolution::Unavailable if subject.is_new => {
+                Step::Answered(Reason::StoreUnavailable, UNAVAILABLE.to_owned())
+            }
+            Resolution::Unavailable => Step::Refused(Reason::StoreUnavailable),
+            Resolution::Unbound => {
+                let now = self.clock.elapsed();
+                if subject.is_new && self.told.first(account, now) {
+                    Step::Answered(Reason::Unbound, identities.instruction(account))
+                } else {
+                    Step::Refused(Reason::Unbound)
+                }
+            }
+        }
+    }
+
+    fn conclude(&self, event: &Event, outcome: Result<Pass, Step>) -> Verdict {
+        let (reason, verdict) = match outcome {
+            Ok(pass) => (pass.reason, pass.into()),
+            Err(Step::Answered(reason, answer)) => {
+                (reason, Verdict::Answer(reason.as_str(), answer))
+            }
+            Err(Step::Refused(reason) | Step::Allowed(reason)) => {
+                (reason, Verdict::Refuse(reason.as_str()))
+            }
+            Err(Step::On) => (
+                Reason::NotAllowed,
+                Verdict::Refuse(Reason::NotAllowed.as_str()),
+            ),
+        };
+        self.counts.add(reason);
+        if let Some(audit) = &self.audit {
+            let mut line = AuditEvent::new(
+                self.clock.now(),
+                "verdict",
+                verdict.is_yes(),
+                reason.as_str(),
+            )
+            .channel(&event.channel);
+            if let Kind::Somebody(subject) = subject::read(event) {
+                line = line.account(subject.account());
+            }
+            if let Verdict::Grant(grant) = &verdict
+                && let Some(bound) = &grant.bound
+            {
+                line = line.owner(&bound.owner);
+            }
+            audit.record(line);
+        }
+        verdict
+    }
+}
+
+impl From<Pass> for Verdict {
+    fn from(pass: Pass) -> Self {
+        let reason = pass.reason.as_str();
+        if pass.bound.is_none() && pass.skip == 0 {
+            return Self::Allow(reason);
+        }
+        Self::Grant(Box::new(
+            Grant::new(reason).bound(pass.bound).skip(pass.skip),
+        ))
+    }
+}
+
+fn sender(subject: &Subject<'_>) -> Step {
+    match subject.sender.kind {
+        SenderKind::Person | SenderKind::Chat => Step::On,
+        _ => Step::Refused(Reason::NotAPerson),
+    }
+}
+
+fn trigger(subject: &Subject<'_>, access: &Access, pass: &mut Pass) -> Step {
+    let Some(message) = subject.message else {
+        return Step::On;
+    };
+    match access.groups.decide(message, &subject.account().platform) {
+        Trigger::Respond { skip } => {
+            pass.skip = skip;
+            Step::On
+        }
+        Trigger::Ignore => Step::Refused(Reason::NotAddressed),
+    }
+}
+
+#[async_trait]
+impl Policy for Gate {
+    async fn judge(&self, event: &Event) -> Verdict {
+        let outcome = self.walk(event).await;
+        self.conclude(event, outcome)
+    }
+
+    fn check(&self, channels: &[&ChannelInfo]) -> Result<()> {
+        if let Some(id) = self
+            .access
+            .keys()
+            .find(|id| channels.iter().all(|info| info.id != **id))
+        {
+            return Err(Error::config(format!(
+                "access to {id}: there is no channel of this name"
+            )));
+        }
+        for info in channels {
+            let listed = match self.access(&info.id) {
+                Some(access) => access.has_list(),
+                None => false,
+            };
+            if self.strict && !listed && !self.everywhere.concerns(&info.platform) {
+                return Err(Error::config(format!(
+                    "access to {}: the strict profile wants an allowlist",
+                    info.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn judges_groups(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,12 @@
+//! The rules one by one, and the gate that puts them in order.
+#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+
+mod allowlist;
+mod command;
+mod fixture;
+mod gate;
+mod identity;
+mod lockout;
+mod pairing;
+mod rate;
+mod trigger;
