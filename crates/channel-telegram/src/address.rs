@@ -107,6 +107,9 @@ pub(crate) fn thread_number(thread: &ThreadId) -> Option<i64> {
 pub(crate) struct Place<'a> {
     pub(crate) address: Address<'a>,
     pub(crate) thread: Option<i64>,
+    /// Whether the chat has moved there: ids of messages begin anew, so that none of the
+    /// old chat may be named.
+    pub(crate) is_new: bool,
 }
 
 impl Place<'_> {
@@ -174,7 +177,13 @@ mod tests {
         let chat = ChatId::from(chat);
         let address = Address::parse(&chat, "test").unwrap();
         let mut json = start.as_bytes().to_vec();
-        Place { address, thread }.append_to(&mut json);
+        let is_new = false;
+        Place {
+            address,
+            thread,
+            is_new,
+        }
+        .append_to(&mut json);
         let text = String::from_utf8(json).unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap();
         text

@@ -118,6 +118,7 @@ impl Shared {
             let place = Place {
                 address,
                 thread: room.thread,
+                is_new: address != room.address,
             };
             let failure = match self.client.call(method, payload(place)).await {
                 Ok(result) => {
@@ -152,6 +153,10 @@ impl Shared {
                     }
                 }
                 (Reason::DeadTarget, Some(refusal)) => {
+                    self.memory.refused(room.chat, refusal.kind, self.elapsed());
+                }
+                // In a group it speaks of one member, and the others are still there.
+                (Reason::DeadPerson, Some(refusal)) if private => {
                     self.memory.refused(room.chat, refusal.kind, self.elapsed());
                 }
                 _ => {}

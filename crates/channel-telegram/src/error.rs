@@ -28,6 +28,9 @@ pub(crate) enum Reason {
     WebhookActive,
     /// The chat will refuse the next message too.
     DeadTarget,
+    /// A person cannot be reached: the other side of a private chat, or the one member of a
+    /// group that a message was meant for.
+    DeadPerson,
     /// The group has become a supergroup.
     Moved,
     /// The entities do not fit the text.
@@ -76,8 +79,8 @@ static TABLE: &[Row] = &[
     row(400, "there is no text in the message to edit", ErrorKind::Invalid, Reason::NoText, "the message has no text to edit"),
     row(400, "there is no caption in the message to edit", ErrorKind::Invalid, Reason::Other, "the message has no caption to edit"),
     row(400, "chat not found", ErrorKind::NotFound, Reason::DeadTarget, "there is no such chat, or the bot is not in it"),
-    row(400, "user not found", ErrorKind::NotFound, Reason::DeadTarget, "there is no such user"),
-    row(400, "peer_id_invalid", ErrorKind::NotFound, Reason::DeadTarget, "there is no such chat"),
+    row(400, "user not found", ErrorKind::NotFound, Reason::DeadPerson, "there is no such user"),
+    row(400, "peer_id_invalid", ErrorKind::NotFound, Reason::DeadPerson, "there is no such chat or user"),
     row(400, "message thread not found", ErrorKind::NotFound, Reason::Other, "there is no such thread"),
     row(400, "topic_closed", ErrorKind::Forbidden, Reason::Other, "the thread is closed"),
     row(400, "topic_deleted", ErrorKind::NotFound, Reason::Other, "there is no such thread"),
@@ -90,6 +93,7 @@ static TABLE: &[Row] = &[
     row(400, "message not found", ErrorKind::NotFound, Reason::Other, "there is no such message"),
     row(400, "message_id_invalid", ErrorKind::NotFound, Reason::Other, "there is no such message"),
     row(400, "query is too old", ErrorKind::NotFound, Reason::Other, "the press is too old to be answered"),
+    row(400, "query id is invalid", ErrorKind::NotFound, Reason::Other, "the press is too old to be answered"),
     row(400, "query_id_invalid", ErrorKind::NotFound, Reason::Other, "the press is too old to be answered"),
     row(400, "message is too long", ErrorKind::Invalid, Reason::Other, "the text is too long"),
     row(400, "message_too_long", ErrorKind::Invalid, Reason::Other, "the text is too long"),
@@ -114,10 +118,10 @@ static TABLE: &[Row] = &[
     row(400, "chat_admin_required", ErrorKind::Forbidden, Reason::Other, "the bot lacks rights in the chat"),
     row(400, "", ErrorKind::Invalid, Reason::Other, "telegram does not accept the request"),
     row(401, "", ErrorKind::Unauthenticated, Reason::Token, "telegram does not accept the bot token"),
-    row(403, "bot was blocked by the user", ErrorKind::Forbidden, Reason::DeadTarget, "the user has blocked the bot"),
-    row(403, "user is deactivated", ErrorKind::Forbidden, Reason::DeadTarget, "the user no longer exists"),
+    row(403, "bot was blocked by the user", ErrorKind::Forbidden, Reason::DeadPerson, "the user has blocked the bot"),
+    row(403, "user is deactivated", ErrorKind::Forbidden, Reason::DeadPerson, "the user no longer exists"),
     row(403, "bot was kicked", ErrorKind::Forbidden, Reason::DeadTarget, "the bot was removed from the chat"),
-    row(403, "bot can't initiate conversation", ErrorKind::Forbidden, Reason::DeadTarget, "the user has not started the bot"),
+    row(403, "bot can't initiate conversation", ErrorKind::Forbidden, Reason::DeadPerson, "the user has not started the bot"),
     row(403, "bot is not a member", ErrorKind::Forbidden, Reason::DeadTarget, "the bot is not in the chat"),
     row(403, "", ErrorKind::Forbidden, Reason::Other, "telegram does not let the bot do that"),
     row(404, "", ErrorKind::Unauthenticated, Reason::Token, "telegram does not know the bot token"),
@@ -156,7 +160,6 @@ pub(crate) struct Refusal {
 
 #[derive(Deserialize)]
 struct Envelope<'a> {
-    #[serde(default)]
     ok: bool,
     error_code: Option<u16>,
     #[serde(borrow, default)]
@@ -183,8 +186,9 @@ impl Failure {
                     &envelope.parameters,
                 ))
             }
-            // A proxy's page, or nothing: the status still tells most of it.
-            _ if matches!(status, 401 | 403 | 404 | 413 | 429) => {
+            // A proxy's page, or nothing: the status still tells what to do, unless it would
+            // speak of a token or a method that the proxy knows nothing of.
+            _ if matches!(status, 403 | 413 | 429) => {
                 Self::Refused(Refusal::new(status, "", &Parameters::default()))
             }
             _ => Self::Unreadable { status },
@@ -196,6 +200,15 @@ impl Failure {
         match self {
             Self::Refused(refusal) => Some(refusal),
             Self::Http(_) | Self::Unreadable { .. } => None,
+        }
+    }
+
+    /// The code of a refusal, or the HTTP status of an answer that is none.
+    pub(crate) const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused(refusal) => Some(refusal.code),
+            Self::Unreadable { status } => Some(*status),
+            Self::Http(_) => None,
         }
     }
 
@@ -230,6 +243,10 @@ fn unreadable(status: u16, repeatable: bool) -> Error {
         // A gateway that gave up may have passed the request on before it did.
         502 | 504 if !repeatable => (ErrorKind::Uncertain, "a gateway gave up on telegram"),
         500..=599 => (ErrorKind::Unavailable, "telegram is not available"),
+        401 | 404 => (
+            ErrorKind::Unavailable,
+            "something in front of telegram refuses the request",
+        ),
         200..=299 if !repeatable => (ErrorKind::Uncertain, "the answer cannot be read"),
         _ => (
             ErrorKind::Protocol,
@@ -351,7 +368,7 @@ mod tests {
                 403,
                 "Forbidden: bot was blocked by the user",
                 ErrorKind::Forbidden,
-                Reason::DeadTarget,
+                Reason::DeadPerson,
             ),
             (
                 403,
@@ -369,7 +386,7 @@ mod tests {
                 400,
                 "Bad Request: PEER_ID_INVALID",
                 ErrorKind::NotFound,
-                Reason::DeadTarget,
+                Reason::DeadPerson,
             ),
             (
                 400,
@@ -467,5 +484,7 @@ mod tests {
         assert_eq!(of(503, Method::SendMessage), ErrorKind::Unavailable);
         assert_eq!(of(200, Method::SendMessage), ErrorKind::Uncertain);
         assert_eq!(of(200, Method::GetMe), ErrorKind::Protocol);
+        assert_eq!(of(404, Method::SendMessage), ErrorKind::Unavailable);
+        assert_eq!(of(401, Method::GetUpdates), ErrorKind::Unavailable);
     }
 }

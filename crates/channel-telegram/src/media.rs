@@ -51,7 +51,7 @@ pub(crate) async fn download(
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     shared.client.file(&path, max).await.map_err(|failure| {
         // The token has just worked: the file's link has expired.
-        if failure.refusal().is_some_and(|refusal| refusal.code == 404) {
+        if failure.status() == Some(404) {
             wrong(ErrorKind::NotFound, "the file is gone").with_code("404")
         } else {
             failure.into_error(method)

@@ -358,18 +358,19 @@ async fn try_text(
         }
         Address::Chat(ChatKey::Id(_) | ChatKey::Name(_)) | Address::Business { .. } => {}
     }
-    let fields = json(&TextFields {
-        text,
-        entities,
-        reply_parameters: envelope.quote,
-        ephemeral_message_parameters: envelope.ephemeral,
-        disable_notification: envelope.silent,
-        reply_markup: keyboard,
-    });
+    let fields = |reply_parameters| {
+        json(&TextFields {
+            text,
+            entities,
+            reply_parameters,
+            ephemeral_message_parameters: envelope.ephemeral,
+            disable_notification: envelope.silent,
+            reply_markup: keyboard,
+        })
+    };
     let sent: Sent = shared
         .call_chat(Method::SendMessage, room, pace, |place| {
-            let mut body = Vec::with_capacity(fields.len() + 64);
-            body.extend_from_slice(&fields);
+            let mut body = fields(envelope.quote.filter(|_| !place.is_new));
             place.append_to(&mut body);
             Payload::json(body)
         })

@@ -71,7 +71,7 @@ struct Shown {
 
 /// Whether nothing that follows can succeed either.
 fn is_pointless(fault: &Fault) -> bool {
-    fault.reason == Reason::DeadTarget
+    matches!(fault.reason, Reason::DeadTarget | Reason::DeadPerson)
         || matches!(
             fault.error.kind(),
             ErrorKind::Unauthenticated | ErrorKind::Forbidden
@@ -186,7 +186,7 @@ impl Growing {
                 }
                 None if self.blind => {}
                 None => {
-                    let sent = self.send(index, &words, None, true, Pace::Free).await;
+                    let sent = self.send(index, &words, None, index > 0, Pace::Free).await;
                     if let Err(error) = &sent {
                         self.blind = error.kind() == ErrorKind::Uncertain;
                     }
@@ -206,7 +206,7 @@ impl Growing {
         silent: bool,
         pace: Pace,
     ) -> Result<MessageRef> {
-        let mut envelope = Envelope::new(&self.to, silent && index > 0, Method::SendMessage)?;
+        let mut envelope = Envelope::new(&self.to, silent, Method::SendMessage)?;
         if index > 0 {
             envelope.quote = None;
         }

@@ -5,7 +5,7 @@ use channel_core::{
 };
 use serde::Serialize;
 
-use crate::address::Address;
+use crate::address::{Address, Place};
 use crate::call::{Fault, Pace};
 use crate::client::{Method, Payload, json};
 use crate::error::invalid;
@@ -129,6 +129,7 @@ pub(crate) async fn send(
         return Err(invalid("files cannot be sent there", method.operation()).into());
     }
     let mut fields = envelope_fields(envelope);
+    let quote = envelope.quote.as_ref().map(text);
     if rest.is_empty() {
         if let Some(words) = caption {
             fields.push(("caption", words.text.clone()));
@@ -147,7 +148,8 @@ pub(crate) async fn send(
             .call_chat(method, room, pace, |place| {
                 form(
                     shared,
-                    &place.fields(),
+                    place,
+                    quote.as_deref(),
                     &fields,
                     names.iter().zip(batch.files),
                 )
@@ -176,7 +178,8 @@ pub(crate) async fn send(
         .call_chat(Method::SendMediaGroup, room, pace, |place| {
             form(
                 shared,
-                &place.fields(),
+                place,
+                quote.as_deref(),
                 &fields,
                 names.iter().zip(batch.files),
             )
@@ -187,9 +190,6 @@ pub(crate) async fn send(
 
 fn envelope_fields(envelope: &Envelope<'_>) -> Vec<(&'static str, String)> {
     let mut fields = Vec::new();
-    if let Some(quote) = &envelope.quote {
-        fields.push(("reply_parameters", text(quote)));
-    }
     if let Some(ephemeral) = &envelope.ephemeral {
         fields.push(("ephemeral_message_parameters", text(ephemeral)));
     }
@@ -215,13 +215,17 @@ fn text(value: &impl Serialize) -> String {
 
 fn form<'a>(
     shared: &Shared,
-    place: &[(&'static str, String)],
+    place: Place<'_>,
+    quote: Option<&str>,
     fields: &[(&'static str, String)],
     files: impl Iterator<Item = (&'a String, &'a Upload)>,
 ) -> Payload {
     let mut form = Multipart::new(&*shared.client.transport.random);
-    for (name, value) in place.iter().chain(fields) {
+    for (name, value) in place.fields().iter().chain(fields) {
         form = form.text(name, value);
+    }
+    if let Some(quote) = quote.filter(|_| !place.is_new) {
+        form = form.text("reply_parameters", quote);
     }
     for (field, file) in files {
         if let UploadSource::Bytes(bytes) = &file.source {

@@ -150,17 +150,15 @@ fn presses_are_answered_once_and_in_time() {
                 .kind(),
             ErrorKind::Invalid
         );
-        let text =
-            "Bad Request: query is too old and response timeout expired or query ID is invalid";
-        fake.refuse("answerCallbackQuery", 400, text);
-        assert_eq!(
-            channel
-                .answer_action(&press(), None)
-                .await
-                .unwrap_err()
-                .kind(),
-            ErrorKind::NotFound
-        );
+        for text in [
+            "Bad Request: query is too old and response timeout expired or query ID is invalid",
+            "Bad Request: QUERY_ID_INVALID",
+            "Bad Request: query ID is invalid",
+        ] {
+            fake.refuse("answerCallbackQuery", 400, text);
+            let error = channel.answer_action(&press(), None).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotFound, "{text}");
+        }
     });
 }
 

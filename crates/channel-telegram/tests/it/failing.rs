@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use channel_core::{
-    Channel as _, Delete as _, ErrorKind, HttpErrorKind, MessageRef, OutboundMessage, Target,
-    Upload,
+    Channel as _, Delete as _, ErrorKind, HttpErrorKind, MessageRef, OutboundMessage, ReplyTo,
+    Target, Upload,
 };
 use channel_telegram::{Pacing, Telegram};
 use channel_testkit::{Failure, Reply};
 use serde_json::json;
 
-use crate::fake::{Fake, TOKEN};
+use crate::fake::{ADA, Fake, TOKEN};
 use crate::outbound::to_ada;
 
 #[test]
@@ -259,5 +259,69 @@ fn pacing_spaces_out_what_would_flood() {
             Duration::from_secs(3),
             "five at once, then one a second"
         );
+    });
+}
+
+#[test]
+fn a_member_who_cannot_be_reached_does_not_cost_the_group() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.channel();
+        let group = Target::chat("-1001234567890");
+        let reply = ReplyTo::new("telegram".into(), group.clone())
+            .with_context(&json!({"receiver": ADA}))
+            .unwrap();
+        for (code, description) in [
+            (400, "Bad Request: user not found"),
+            (400, "Bad Request: PEER_ID_INVALID"),
+            (403, "Forbidden: bot was blocked by the user"),
+            (403, "Forbidden: user is deactivated"),
+            (
+                403,
+                "Forbidden: bot can't initiate conversation with a user",
+            ),
+        ] {
+            fake.refuse("sendMessage", code, description);
+            let only_for_ada = OutboundMessage::new(reply.clone(), "psst");
+            channel.send(&only_for_ada).await.unwrap_err();
+            let to_all = OutboundMessage::new(group.clone(), "hello");
+            channel.send(&to_all).await.expect(description);
+        }
+        // What is the chat's own still counts.
+        fake.refuse(
+            "sendMessage",
+            403,
+            "Forbidden: bot was kicked from the supergroup chat",
+        );
+        let to_all = OutboundMessage::new(group, "hello");
+        channel.send(&to_all).await.unwrap_err();
+        channel.send(&to_all).await.unwrap_err();
+        assert_eq!(fake.calls("sendMessage").len(), 11);
+    });
+}
+
+#[test]
+fn a_message_that_follows_its_group_quotes_nothing_there() {
+    let fake = Fake::new();
+    fake.run(async {
+        let new = -1_001_234_567_890_i64;
+        let text = "Bad Request: group chat was upgraded to a supergroup chat";
+        let reply = ReplyTo::new("telegram".into(), Target::chat("-5")).quoting("9".into());
+        for method in ["sendMessage", "sendDocument"] {
+            let channel = fake.channel();
+            let mut message = OutboundMessage::new(reply.clone(), "hello");
+            if method == "sendDocument" {
+                message = message.attach(Upload::file("f", "f"));
+            }
+            fake.refuse_with(method, 400, text, json!({"migrate_to_chat_id": new}));
+            // The first finds out, the second knows. Ids begin anew there.
+            for _ in 0..2 {
+                channel.send(&message).await.unwrap();
+                let fields = fake.last(method);
+                assert!(fields["reply_parameters"].is_null(), "{method}: {fields}");
+            }
+            let first = &fake.calls(method)[0];
+            assert!(first.text().contains("reply_parameters"));
+        }
     });
 }

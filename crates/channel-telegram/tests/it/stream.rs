@@ -288,3 +288,23 @@ fn a_preview_whose_answer_was_lost_is_replaced_by_the_end() {
         assert_eq!(fake.texts(), ["a"]);
     });
 }
+
+#[test]
+fn a_silent_end_is_silent_though_its_preview_is_gone() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.channel();
+        for silent in [true, false] {
+            let mut stream = channel.stream(&to(ADA).into()).await.unwrap();
+            stream.show(&Body::plain("a")).await.unwrap();
+            fake.state.lock().unwrap().sent.clear();
+            let mut end = message(ADA, "a b");
+            end.silent = silent;
+            stream.finish(end).await.unwrap();
+            assert_eq!(fake.texts(), ["a b"]);
+            let is_silent = fake.last("sendMessage")["disable_notification"] == true;
+            assert_eq!(is_silent, silent);
+            fake.transport.clock.advance(Duration::from_secs(60));
+        }
+    });
+}
