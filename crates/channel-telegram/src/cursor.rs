@@ -71,6 +71,14 @@ impl State {
             .ok()
     }
 
+    fn next_due(&self) -> Option<Duration> {
+        let dues = self.pending.iter().filter_map(|entry| match entry.mark {
+            Mark::Again(due) => Some(due),
+            _ => None,
+        });
+        dues.min()
+    }
+
     fn advance(&mut self) {
         while let Some(entry) = self.pending.pop_front_if(|entry| entry.mark == Mark::Done) {
             self.offset = Some(entry.id.saturating_add(1));
@@ -172,17 +180,36 @@ impl Cursor {
         fresh
     }
 
+    /// When the first of the refused updates may be offered again.
+    pub(crate) fn next_due(&self) -> Option<Duration> {
+        lock(&self.state).next_due()
+    }
+
     /// Waits until at most `most` updates are unconfirmed.
     pub(crate) async fn drained_to(&self, most: usize) {
+        self.until(|state| (state.pending.len() <= most).then_some(()))
+            .await;
+    }
+
+    /// Waits until at most `most` updates are unconfirmed, which is `true`, or until the
+    /// next one that may be offered again is due at another time than `due`.
+    pub(crate) async fn drained_or_refused(&self, most: usize, due: Option<Duration>) -> bool {
+        self.until(|state| {
+            let is_drained = state.pending.len() <= most;
+            (is_drained || state.next_due() != due).then_some(is_drained)
+        })
+        .await
+    }
+
+    async fn until<T: Send>(&self, found: impl Fn(&State) -> Option<T> + Send + Sync) -> T {
         std::future::poll_fn(|cx: &mut Context<'_>| {
             self.waker.register(cx.waker());
-            if self.pending() <= most {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
+            match found(&lock(&self.state)) {
+                Some(found) => Poll::Ready(found),
+                None => Poll::Pending,
             }
         })
-        .await;
+        .await
     }
 
     fn settle(&self, id: i64) {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use channel_core::{
-    Backoff, Connection, Error, ErrorKind, Event, Received, Result, random_unit, timeout,
+    Backoff, Clock, Connection, Error, ErrorKind, Event, Received, Result, timeout,
 };
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
@@ -40,6 +40,9 @@ const fn pause_after(quiet_polls: u32) -> Duration {
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 /// After an outage the wait starts anew once polls have succeeded for this long.
 const STABLE: Duration = Duration::from_secs(2);
+/// The longest wait for another instance to end. It mostly ends within seconds; if both
+/// stay, each is in the way of the other about this often.
+const LONGEST_HAND_OVER: Duration = Duration::from_secs(5);
 /// How long the stream may stay silent before it proves life.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(30);
 /// How long a wait may last without a word: streams prove life at least every 90 s.
@@ -99,6 +102,8 @@ struct Poller {
     queue: VecDeque<Item>,
     retry: Option<Retry>,
     backoff: Backoff,
+    /// The waits while another instance polls.
+    hand_over: Backoff,
     /// Since when, by the clock's `elapsed`, polls have succeeded.
     connected: Option<Duration>,
     /// The wall-clock time of the last good poll.
@@ -131,6 +136,8 @@ impl Poller {
             retry: None,
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60))
                 .stable_after(STABLE),
+            hand_over: Backoff::new(Duration::from_millis(500), LONGEST_HAND_OVER)
+                .stable_after(PROOF_OF_LIFE),
             connected: None,
             last_good: None,
             last_item: clock.elapsed(),
@@ -197,22 +204,37 @@ impl Poller {
             clock.sleep(LAST_PAUSE).await;
             return;
         }
-        let cursor = &self.shared.cursor;
-        let out = cursor.pending();
-        let (most, limit) = if out >= LIMIT {
-            // An answer has no room for anything new. Half of it makes a poll worth while;
-            // after a while the poll serves as proof of life.
-            (LIMIT / 2, PROOF_OF_LIFE)
+        let pause = pause_after(self.quiet_polls);
+        let out = self.shared.cursor.pending();
+        let is_over = if out >= LIMIT {
+            self.rest_full(&*clock, pause).await
         } else if out > 0 && !self.busy {
-            (0, pause_after(self.quiet_polls))
+            let drained = self.shared.cursor.drained_to(0);
+            timeout(&*clock, pause, drained).await.is_err()
         } else {
             return;
         };
-        if timeout(&*clock, limit, cursor.drained_to(most))
-            .await
-            .is_err()
-        {
+        if is_over {
             self.quiet_polls = self.quiet_polls.saturating_add(1);
+        }
+    }
+
+    /// Waits while an answer has no room for anything new. Half of it makes a poll worth
+    /// while, or an update that was refused and may come again; after a while the poll
+    /// serves as proof of life. Says whether there is still no room.
+    async fn rest_full(&self, clock: &dyn Clock, pause: Duration) -> bool {
+        let cursor = &self.shared.cursor;
+        let latest = self.now() + PROOF_OF_LIFE;
+        loop {
+            let due = cursor.next_due();
+            let until = due.map_or(latest, |due| due.max(self.now() + pause).min(latest));
+            let room = cursor.drained_or_refused(LIMIT / 2, due);
+            match timeout(clock, until.saturating_sub(self.now()), room).await {
+                Ok(true) => return false,
+                // Another one was refused: its time may come first.
+                Ok(false) => {}
+                Err(_) => return true,
+            }
         }
     }
 
@@ -332,15 +354,21 @@ impl Poller {
         }
         let error = failure.into_error(Method::GetUpdates);
         match reason {
-            // The other instance is about to end its poll, or will find ours in its way.
+            // The other instance is about to end, or will find our poll in its way.
             Reason::OtherPoller => {
-                let random = random_unit(&*shared.client.transport.random);
-                let period = Duration::from_secs(shared.config.poll_seconds);
-                self.lost(error, Some(period.mul_f64(0.75 + random / 2.0)))
+                self.hand_over.failed(self.healthy());
+                let wait = self.hand_over.wait(&*shared.client.transport.random);
+                self.lost(error, Some(wait))
             }
             Reason::WebhookActive => Err(error),
             _ => self.lost(error, wanted),
         }
+    }
+
+    /// How long polls have succeeded.
+    fn healthy(&self) -> Duration {
+        self.connected
+            .map_or(Duration::ZERO, |since| self.now().saturating_sub(since))
     }
 
     /// Reports a loss and plans the next attempt; gives the error back if there is none.
@@ -349,13 +377,11 @@ impl Poller {
             return Err(error);
         }
         let now = self.now();
-        let healthy = self
-            .connected
-            .take()
-            .map_or(Duration::ZERO, |since| now.saturating_sub(since));
-        self.backoff.failed(healthy);
-        let retry_in =
-            wait.unwrap_or_else(|| self.backoff.wait(&*self.shared.client.transport.random));
+        let retry_in = wait.unwrap_or_else(|| {
+            self.backoff.failed(self.healthy());
+            self.backoff.wait(&*self.shared.client.transport.random)
+        });
+        self.connected = None;
         tracing::debug!(channel = %self.shared.info.id, %error, ?retry_in, "poll failed");
         let cause = error.message().to_owned();
         self.retry = Some(Retry {

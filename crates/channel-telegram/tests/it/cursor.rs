@@ -1,8 +1,10 @@
 //! The offset, from outside.
 
-use channel_core::Result;
-use channel_core::{Connection, Event, EventKind, Events as _, Received};
+use std::time::Duration;
+
+use channel_core::{Clock as _, Connection, Event, EventKind, Events as _, Received, Result};
 use futures_util::StreamExt as _;
+use futures_util::future::join;
 use futures_util::stream::BoxStream;
 
 use crate::fake::Fake;
@@ -230,5 +232,62 @@ fn closing_tells_nothing_that_a_poll_has_told() {
         let calls = fake.calls("getUpdates").len();
         channel.close().await.unwrap();
         assert_eq!(fake.calls("getUpdates").len(), calls);
+    });
+}
+
+/// A hundred updates out, the first of them held.
+async fn a_full_house(fake: &Fake, stream: &mut Stream) -> Received {
+    for n in 0..150 {
+        fake.text(&format!("m{n}"));
+    }
+    let first = next(stream).await;
+    for _ in 1..100 {
+        next(stream).await.ack().await.unwrap();
+    }
+    first
+}
+
+#[test]
+fn the_oldest_of_a_hundred_comes_again_as_soon_as_it_may() {
+    let fake = Fake::new();
+    fake.run(async {
+        let mut stream = fake.channel().events();
+        let mut held = a_full_house(&fake, &mut stream).await;
+        // Refused before the stream is asked again, then while it waits.
+        for (pause, wait) in [(0, 1), (5, 2), (29, 4)] {
+            let refused_at = fake.now() + Duration::from_secs(pause);
+            let clock = fake.transport.clock.clone();
+            let refuse = async {
+                clock.sleep(Duration::from_secs(pause)).await;
+                drop(held);
+            };
+            let (again, ()) = join(next(&mut stream), refuse).await;
+            assert_eq!(text(&again), "m0");
+            let waited = fake.now() - refused_at;
+            let due = Duration::from_secs(wait);
+            assert!(
+                waited >= due && waited <= due + Duration::from_millis(300),
+                "{waited:?}"
+            );
+            held = again;
+        }
+        let polls = fake.calls("getUpdates").len();
+        assert!(polls < 20, "{polls} polls");
+        held.ack().await.unwrap();
+        assert_eq!(text(&next(&mut stream).await), "m100");
+    });
+}
+
+#[test]
+fn a_new_stream_does_not_wait_for_what_the_old_one_left_out() {
+    let fake = Fake::new();
+    fake.run(async {
+        let channel = fake.channel();
+        let mut stream = channel.events();
+        let _held = a_full_house(&fake, &mut stream).await;
+        let before = fake.now();
+        let mut stream = channel.events();
+        assert_eq!(text(&next(&mut stream).await), "m0");
+        assert!(fake.now() - before < Duration::from_secs(1));
     });
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use channel_core::{Connection, ErrorKind, Events as _, HttpErrorKind};
+use channel_core::{Channel as _, Connection, ErrorKind, Events as _, HttpErrorKind};
 use channel_testkit::Reply;
 use futures_util::StreamExt as _;
+use http::StatusCode;
 use serde_json::json;
 
 use crate::cursor::{news, next};
 use crate::fake::{Fake, TOKEN};
+use crate::outbound::to_ada;
 
 const OTHER_POLLER: &str = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running";
 const WEBHOOK: &str = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first";
@@ -63,17 +65,25 @@ fn pain_26_another_poller_is_a_hand_over() {
     fake.run(async {
         let mut stream = fake.channel().events();
         assert_eq!(news(&mut stream).await, Connection::Ready);
-        fake.refuse("getUpdates", 409, OTHER_POLLER);
-        let Connection::Lost { cause, retry_in } = news(&mut stream).await else {
-            panic!("expected a loss");
-        };
-        assert_eq!(cause, "another instance polls for this bot");
-        let period = Duration::from_secs(30);
-        assert!(retry_in >= period.mul_f64(0.75) && retry_in <= period.mul_f64(1.25));
-        let before = fake.now();
+        let began = fake.now();
+        for round in 0..20 {
+            fake.refuse("getUpdates", 409, OTHER_POLLER);
+            let before = fake.now();
+            let Connection::Lost { cause, retry_in } = news(&mut stream).await else {
+                panic!("expected a loss");
+            };
+            assert_eq!(cause, "another instance polls for this bot");
+            assert!(
+                retry_in >= Duration::from_millis(500) && retry_in <= Duration::from_secs(5),
+                "round {round}: {retry_in:?}"
+            );
+            assert!(fake.now() - before <= Duration::from_secs(5));
+        }
+        assert!(fake.now() - began >= Duration::from_secs(40), "no hot loop");
         fake.text("after the hand-over");
+        let before = fake.now();
         assert_eq!(news(&mut stream).await, Connection::Ready);
-        assert_eq!(fake.now() - before, retry_in);
+        assert!(fake.now() - before <= Duration::from_secs(5));
         next(&mut stream).await.ack().await.unwrap();
     });
 }
@@ -277,5 +287,31 @@ fn an_unreachable_server_at_the_start_is_retried() {
         let mut stream = fake.channel().events();
         assert!(matches!(news(&mut stream).await, Connection::Lost { .. }));
         assert_eq!(news(&mut stream).await, Connection::Ready);
+    });
+}
+
+#[test]
+fn a_page_that_telegram_did_not_write_says_nothing_about_the_token() {
+    let fake = Fake::new();
+    fake.run(async {
+        let mut stream = fake.channel().events();
+        assert_eq!(news(&mut stream).await, Connection::Ready);
+        for status in [StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED] {
+            for page in ["<html>no such host</html>", "", r#"{"message":"no Route"}"#] {
+                let reply = Reply::bytes(status, page);
+                fake.transport
+                    .http
+                    .once(&format!("/bot{TOKEN}/getUpdates"), reply);
+                let lost = news(&mut stream).await;
+                assert!(matches!(lost, Connection::Lost { .. }), "{status} {lost:?}");
+                assert_eq!(news(&mut stream).await, Connection::Ready);
+            }
+        }
+        let page = Reply::status(StatusCode::NOT_FOUND);
+        let path = format!("/bot{TOKEN}/sendMessage");
+        fake.transport.http.once(&path, page);
+        let channel = fake.channel();
+        let sent = channel.send(&to_ada("x")).await;
+        assert!(sent.unwrap_err().kind().is_retryable());
     });
 }
