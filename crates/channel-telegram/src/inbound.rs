@@ -109,6 +109,11 @@ fn of_message(
         // One event cannot name several members; the payload does.
         _ => return unknown("new_chat_members", raw),
     }
+    if message.is_bare()
+        && let Some(name) = scan::unknown_content(raw.as_slice())
+    {
+        return unknown(&name, raw);
+    }
     let message = Box::new(common(channel, me, message, raw));
     match flavour {
         Flavour::New => EventKind::Message(message),

@@ -57,6 +57,24 @@ impl Message {
             || !self.new_chat_members.is_empty()
     }
 
+    /// Whether there is nothing in it that the adapter reads: something that a person sent
+    /// without words, such as a place, or a notice that is newer than the adapter.
+    pub(crate) const fn is_bare(&self) -> bool {
+        self.text.is_none()
+            && self.caption.is_none()
+            && !self.is_service()
+            && self.photo.is_empty()
+            && self.document.is_none()
+            && self.audio.is_none()
+            && self.video.is_none()
+            && self.animation.is_none()
+            && self.voice.is_none()
+            && self.video_note.is_none()
+            && self.sticker.is_none()
+            && self.live_photo.is_none()
+            && self.paid_media.is_none()
+    }
+
     /// Who wrote it: an id and what kind of sender that is.
     pub(crate) fn author(&self, me: Option<i64>) -> (i64, SenderKind) {
         let kind = |kind| {

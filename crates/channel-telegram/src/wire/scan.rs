@@ -53,6 +53,93 @@ pub(crate) fn update_head(update: &[u8]) -> (Option<i64>, Option<&str>) {
     (id, name)
 }
 
+/// What a message without words or files holds that nobody knows yet, by the name of its
+/// field, or the name under which the message came if it holds nothing; `None` if it is
+/// something known that a person has sent.
+pub(crate) fn unknown_content(update: &[u8]) -> Option<String> {
+    let mut name = None;
+    for (field, message) in Fields::new(update)?.filter(|(field, _)| field != b"update_id") {
+        let mut unknown = None;
+        for (field, value) in Fields::new(message).into_iter().flatten() {
+            if value == b"null" || ENVELOPE.contains(&field) {
+                continue;
+            }
+            if CONTENT.contains(&field) {
+                return None;
+            }
+            // What a message is comes behind what every message has.
+            unknown = Some(field);
+        }
+        name = name.or(unknown).or(Some(field));
+    }
+    // A name is a word; it goes into counters.
+    let name = std::str::from_utf8(name?).ok()?;
+    Some(name.chars().take(64).collect())
+}
+
+/// What a person sends that is neither words nor a file.
+const CONTENT: [&[u8]; 14] = [
+    b"checklist",
+    b"contact",
+    b"dice",
+    b"game",
+    b"giveaway",
+    b"giveaway_winners",
+    b"invoice",
+    b"location",
+    b"passport_data",
+    b"poll",
+    b"rich_message",
+    b"story",
+    b"venue",
+    b"web_app_data",
+];
+
+/// What any message may have besides what it says
+/// (<https://core.telegram.org/bots/api#message>).
+const ENVELOPE: [&[u8]; 40] = [
+    b"author_signature",
+    b"business_connection_id",
+    b"caption_entities",
+    b"chat",
+    b"date",
+    b"direct_messages_topic",
+    b"edit_date",
+    b"effect_id",
+    b"entities",
+    b"ephemeral_message_id",
+    b"external_reply",
+    b"forward_origin",
+    b"from",
+    b"guest_query_id",
+    b"has_media_spoiler",
+    b"has_protected_content",
+    b"is_automatic_forward",
+    b"is_from_offline",
+    b"is_paid_post",
+    b"is_topic_message",
+    b"link_preview_options",
+    b"media_group_id",
+    b"message_id",
+    b"message_thread_id",
+    b"new_chat_members",
+    b"paid_star_count",
+    b"photo",
+    b"quote",
+    b"reply_markup",
+    b"reply_to_checklist_task_id",
+    b"reply_to_message",
+    b"reply_to_poll_option_id",
+    b"reply_to_story",
+    b"sender_boost_count",
+    b"sender_business_bot",
+    b"sender_chat",
+    b"sender_tag",
+    b"show_caption_above_media",
+    b"suggested_post_info",
+    b"via_bot",
+];
+
 /// The values of an array, and where it ends.
 fn elements(body: &[u8], start: usize) -> Option<(Vec<&[u8]>, usize)> {
     let mut found = Vec::new();

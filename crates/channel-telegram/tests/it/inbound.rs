@@ -474,6 +474,50 @@ fn notices_are_the_platforms_and_not_a_persons() {
 }
 
 #[test]
+fn notices_that_nobody_knows_yet_are_no_empty_messages() {
+    let envelope = json!({"text": null, "reply_to_message": {"message_id": 8}, "is_paid_post": true,
+        "edit_date": 1, "has_protected_content": true, "author_signature": "x"});
+    for name in [
+        "telepathy_enabled",
+        "gift",
+        "checklist_tasks_done",
+        "paid_message_price_changed",
+    ] {
+        for chat in [private(1, ""), grouped("")] {
+            let mut notice = with(chat, envelope.clone());
+            notice[name] = json!({"owned_gift_id": "1", "text": "inside", "location": {}});
+            let EventKind::Unknown(unknown) = event(json!({ "message": notice })).kind else {
+                panic!("expected an unknown event");
+            };
+            assert_eq!(unknown.name, name);
+            assert!(!unknown.raw.is_empty());
+        }
+    }
+    let EventKind::Unknown(unknown) =
+        event(json!({"edited_message": with(private(1, ""), json!({"text": null}))})).kind
+    else {
+        panic!("expected an unknown event");
+    };
+    assert_eq!(unknown.name, "edited_message");
+    // What a person sends without words stays theirs, with the payload to read it from.
+    for name in [
+        "location",
+        "contact",
+        "venue",
+        "dice",
+        "poll",
+        "game",
+        "story",
+        "checklist",
+        "rich_message",
+    ] {
+        let mut sent = with(private(1, ""), envelope.clone());
+        sent[name] = json!({});
+        assert_eq!(message(sent).addressed, Addressed::Direct, "{name}");
+    }
+}
+
+#[test]
 fn unknown_updates_are_kept_under_their_name() {
     let event = event(json!({"poll_answer": {"poll_id": "1", "option_ids": [1]}}));
     let EventKind::Unknown(unknown) = event.kind else {
