@@ -256,6 +256,12 @@ pub trait Events: Send + Sync {
     /// delivered again by the next stream.
     fn events(&self) -> BoxStream<'static, Result<Received>>;
 
+    /// Hands back the cursor that was kept with the last recorded event, once, before the
+    /// first stream. A channel whose platform remembers where it goes on has none.
+    fn resume(&self, cursor: &str) {
+        let _ = cursor;
+    }
+
     /// Tells the platform what has been acknowledged, before the process ends.
     ///
     /// Call it after the stream is dropped and the last event is acknowledged.

@@ -397,6 +397,7 @@ pub trait Acknowledge: fmt::Debug + Send + Sync {
 #[must_use = "an event that is dropped counts as not received"]
 pub struct Received {
     event: Option<Event>,
+    cursor: Option<Box<str>>,
     duty: Option<(Arc<dyn Acknowledge>, u64)>,
 }
 
@@ -405,8 +406,23 @@ impl Received {
     pub fn new(event: Event, duty: Arc<dyn Acknowledge>, token: u64) -> Self {
         Self {
             event: Some(event),
+            cursor: None,
             duty: Some((duty, token)),
         }
+    }
+
+    /// Says where the channel goes on after this event, where the channel and not the
+    /// platform has to remember that. A store keeps it together with the event, and the
+    /// channel gets it back through [`Events::resume`](crate::Events::resume).
+    pub fn with_cursor(mut self, cursor: impl Into<Box<str>>) -> Self {
+        self.cursor = Some(cursor.into());
+        self
+    }
+
+    /// Where the channel goes on after this event.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
     }
 
     /// News about a connection: nothing to acknowledge.
@@ -417,6 +433,7 @@ impl Received {
                 channel,
                 EventKind::Connection(news),
             )),
+            cursor: None,
             duty: None,
         }
     }

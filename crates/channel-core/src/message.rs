@@ -186,6 +186,10 @@ pub struct Message {
     /// Which album the message is part of, where the platform sends one message a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub album: Option<String>,
+    /// Messages that were joined into this one, oldest first; their words are at the start
+    /// of the text, each on lines of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<MessageId>,
     /// Where an answer goes.
     pub return_address: ReplyTo,
     /// The platform's payload.
@@ -209,6 +213,7 @@ impl Message {
             reply_to: None,
             sent_at: None,
             album: None,
+            joined: Vec::new(),
             return_address,
             raw: Raw::new(bytes::Bytes::new()),
         }
