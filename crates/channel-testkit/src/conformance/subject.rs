@@ -73,11 +73,14 @@ pub enum Ability {
     Stream,
     Actions,
     Commands,
+    Parts,
+    Cards,
+    History,
 }
 
 impl Ability {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Webhook,
         Self::Events,
         Self::SocketServer,
@@ -89,6 +92,9 @@ impl Ability {
         Self::Stream,
         Self::Actions,
         Self::Commands,
+        Self::Parts,
+        Self::Cards,
+        Self::History,
     ];
 
     /// Whether a channel has it.
@@ -106,6 +112,9 @@ impl Ability {
             Self::Stream => channel.as_stream().is_some(),
             Self::Actions => channel.as_actions().is_some(),
             Self::Commands => channel.as_commands().is_some(),
+            Self::Parts => channel.as_parts().is_some(),
+            Self::Cards => channel.as_cards().is_some(),
+            Self::History => channel.as_history().is_some(),
         }
     }
 }
@@ -219,6 +228,8 @@ pub struct Shown {
     pub counted: Option<String>,
     /// The files: name and content.
     pub files: Vec<(String, Bytes)>,
+    /// The labels of the buttons, and of the options to choose from.
+    pub buttons: Vec<String>,
 }
 
 impl Shown {
@@ -231,6 +242,7 @@ impl Shown {
             text: text.into(),
             counted: None,
             files: Vec::new(),
+            buttons: Vec::new(),
         }
     }
 
@@ -245,6 +257,13 @@ impl Shown {
     #[must_use]
     pub fn file(mut self, name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
         self.files.push((name.into(), bytes.into()));
+        self
+    }
+
+    /// Adds a button.
+    #[must_use]
+    pub fn button(mut self, label: impl Into<String>) -> Self {
+        self.buttons.push(label.into());
         self
     }
 }
@@ -429,6 +448,11 @@ pub trait FakePlatform: Send + Sync {
 
     /// Whether [`Shown::files`] holds what the bot has sent.
     fn shows_files(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Shown::buttons`] holds what the bot has sent.
+    fn shows_buttons(&self) -> bool {
         false
     }
 }

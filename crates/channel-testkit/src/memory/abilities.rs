@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
-    Action, Actions, Attachment, Body, Channel, ChannelInfo, CommandInfo, Commands, Delete,
-    Destination, Edit, Error, ErrorKind, Events, Identity, Media, MessageRef, OutboundMessage,
-    React, Receipt, ReplyStream, Result, Stream, Typing, Webhook, async_trait,
+    Action, Actions, Attachment, Body, Card, Cards, Channel, ChannelInfo, CommandInfo, Commands,
+    Delete, Destination, Edit, Error, ErrorKind, Events, History, Identity, Media, MessageRef,
+    OutboundMessage, Parts, React, Receipt, Repeat, ReplyStream, Result, Stream, Typing, Webhook,
+    async_trait,
 };
 
 use super::MemoryChannel;
-use super::platform::{parts, remember, words};
+use super::platform::{SentMessage, part_key, parts, remember, words};
 use super::wire::{BOT, PLATFORM};
 
 #[async_trait]
@@ -60,17 +61,69 @@ impl Channel for MemoryChannel {
     fn as_commands(&self) -> Option<&dyn Commands> {
         Some(self)
     }
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        Some(self)
+    }
+    fn as_cards(&self) -> Option<&dyn Cards> {
+        Some(self)
+    }
+    fn as_history(&self) -> Option<&dyn History> {
+        Some(self)
+    }
 }
 
 impl MemoryChannel {
     /// Sends what follows the messages of a receipt, if that has any.
-    fn send_after(&self, message: &OutboundMessage, receipt: Receipt) -> Result<Receipt> {
-        let mut parts = parts(message, self.0.info.limits.text);
-        parts.drain(..receipt.messages.len().min(parts.len()));
+    fn send_after(&self, message: &OutboundMessage, mut receipt: Receipt) -> Result<Receipt> {
+        let done = receipt.messages.len();
+        let parts = parts(message, self.0.info.limits.text).into_iter();
+        for (number, mut part) in parts.enumerate().skip(done) {
+            part.key = part_key(message, number);
+            match self.post(part) {
+                Ok(at) => receipt.messages.push(at),
+                Err(error) => return Err(error.with_delivered(receipt)),
+            }
+        }
+        Ok(receipt)
+    }
+
+    /// Shows one platform message.
+    fn post(&self, part: SentMessage) -> Result<MessageRef> {
+        let takes_keys = matches!(self.0.info.guarantees.send(), Repeat::Keyed(_));
+        let now = self.0.clock.now();
         self.0
             .state
-            .change(|state| state.send(parts, receipt))
+            .change(|state| state.post(part, takes_keys, now))
             .map_err(|error| error.on(PLATFORM, "send message"))
+    }
+}
+
+#[async_trait]
+impl Parts for MemoryChannel {
+    fn parts(&self, message: &OutboundMessage) -> Result<usize> {
+        Ok(parts(message, self.0.info.limits.text).len())
+    }
+
+    async fn send_part(&self, message: &OutboundMessage, part: usize) -> Result<Receipt> {
+        let Some(mut part) = parts(message, self.0.info.limits.text)
+            .into_iter()
+            .nth(part)
+        else {
+            let error = Error::new(ErrorKind::Invalid, "the message has no such part");
+            return Err(error.on(PLATFORM, "send part"));
+        };
+        part.key.clone_from(&message.key);
+        Ok(Receipt::new(vec![self.post(part)?]))
+    }
+}
+
+#[async_trait]
+impl Cards for MemoryChannel {
+    async fn update_card(&self, target: &MessageRef, card: &Card) -> Result<()> {
+        self.call("update card", |state| {
+            state.find(target)?.show_card(card);
+            Ok(())
+        })
     }
 }
 
@@ -78,14 +131,20 @@ impl MemoryChannel {
 impl Edit for MemoryChannel {
     async fn edit(&self, target: &MessageRef, message: &OutboundMessage) -> Result<()> {
         let text = words(&message.body);
-        if !self.0.info.limits.text.fits(&text) {
+        let both = message.card.is_some() && !text.is_empty();
+        if both || !self.0.info.limits.text.fits(&text) {
             let error = Error::new(ErrorKind::Invalid, "the text does not fit into one message");
             return Err(error.on(PLATFORM, "edit message"));
         }
         self.call("edit message", |state| {
             let shown = state.find(target)?;
             shown.text = text;
-            shown.buttons.clone_from(&message.buttons);
+            shown.buttons.clear();
+            shown.card = None;
+            if let Some(card) = &message.card {
+                shown.show_card(card);
+            }
+            shown.buttons.extend(message.buttons.iter().cloned());
             Ok(())
         })
     }
@@ -244,6 +303,7 @@ impl ReplyStream for Growing {
         self.channel.call("finish answer", |state| {
             let preview = state.find(&shown)?;
             preview.text = first.text;
+            preview.card = first.card;
             preview.files = first.files;
             preview.buttons = first.buttons;
             Ok(())

@@ -1,6 +1,7 @@
 //! A channel without a platform.
 
 mod abilities;
+mod history;
 mod platform;
 mod receive;
 mod user;
@@ -12,8 +13,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
-    ActionId, ChannelId, ChannelInfo, Clock, CommandInfo, Destination, FileId, Limits, MessageRef,
-    Rate, Result, Secret, TextLimit, TextUnit,
+    ActionId, ChannelId, ChannelInfo, Clock, CommandInfo, Destination, FileId, Guarantees, Limits,
+    MessageRef, Rate, Redelivery, Repeat, Result, Secret, TextLimit, TextUnit,
 };
 
 use crate::clock::VirtualClock;
@@ -25,6 +26,8 @@ use platform::State;
 pub use user::MemoryUser;
 pub use wire::MemoryMessage;
 use wire::Wire;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A channel whose platform is in memory: tests of an application write as its users and
 /// read its replies.
@@ -86,6 +89,7 @@ pub struct MemoryChannelBuilder {
     clock: Arc<dyn Clock>,
     secret: Secret,
     webhook: bool,
+    repeat: Repeat,
 }
 
 impl MemoryChannelBuilder {
@@ -126,11 +130,37 @@ impl MemoryChannelBuilder {
         self
     }
 
+    /// Makes the platform recognise idempotency keys, for longer than any test runs: what is
+    /// sent twice under one key is shown once.
+    #[must_use]
+    pub const fn keyed(mut self) -> Self {
+        self.repeat = Repeat::Keyed(DAY);
+        self
+    }
+
+    /// Makes the platform tell what was sent under a key, without refusing to show it twice.
+    /// Unless this or [`keyed`](Self::keyed) is called it does neither, as most platforms.
+    #[must_use]
+    pub const fn read_back(mut self) -> Self {
+        self.repeat = Repeat::ReadBack;
+        self
+    }
+
     /// Makes the channel.
     #[must_use]
     pub fn build(self) -> MemoryChannel {
+        let redelivery = if self.webhook {
+            // Requests are handed out once; what then becomes of them is the test's affair.
+            Redelivery::Never
+        } else {
+            Redelivery::UntilAcknowledged
+        };
+        let guarantees = Guarantees::new(redelivery, self.repeat)
+            .call("edit a message", Repeat::Idempotent)
+            .call("delete a message", Repeat::Idempotent)
+            .call("react", Repeat::Idempotent);
         MemoryChannel(Arc::new(Inner {
-            info: ChannelInfo::new(self.id, wire::PLATFORM, self.limits),
+            info: ChannelInfo::new(self.id, wire::PLATFORM, self.limits).guarantees(guarantees),
             clock: self.clock,
             secret: self.secret,
             webhook: self.webhook,
@@ -168,6 +198,7 @@ impl MemoryChannel {
             clock: Arc::new(VirtualClock::new()),
             secret: Secret::new(canary()),
             webhook: false,
+            repeat: Repeat::Doubles,
         }
     }
 

@@ -1,12 +1,13 @@
 //! The server side of the in-memory platform.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use channel_core::{
-    ActionId, Body, Button, CommandInfo, Destination, Error, ErrorKind, FileId, MessageId,
-    MessageRef, OutboundMessage, Purpose, Receipt, Result, TextLimit, ThreadId, Upload,
+    ActionId, Body, Button, Card, CommandInfo, Destination, Error, ErrorKind, FileId,
+    IdempotencyKey, MessageId, MessageRef, OutboundMessage, Purpose, Result, TextLimit, ThreadId,
+    Upload,
 };
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -26,8 +27,10 @@ pub struct SentMessage {
     pub thread: Option<ThreadId>,
     /// The message that it quotes.
     pub quoted: Option<MessageId>,
-    /// The words as they stand now, after all edits.
+    /// The words as they stand now, after all edits; of a card: its words.
     pub text: String,
+    /// The card, where the message is one.
+    pub card: Option<Card>,
     /// The files that came with it.
     pub files: Vec<Upload>,
     /// The rows of buttons under it.
@@ -36,6 +39,26 @@ pub struct SentMessage {
     pub purpose: Purpose,
     /// Whether it came without a sound.
     pub silent: bool,
+    /// The key under which it was sent.
+    pub key: Option<IdempotencyKey>,
+}
+
+impl SentMessage {
+    /// Puts a card into the message.
+    pub(super) fn show_card(&mut self, card: &Card) {
+        self.text = card.to_content().to_plain();
+        self.buttons = card.to_buttons();
+        self.card = Some(card.clone());
+    }
+}
+
+/// A message in the memory of its chat.
+#[derive(Debug)]
+pub(super) enum Logged {
+    /// Of a user, as it reads now.
+    User(Box<Wire>),
+    /// Of the bot; how it reads now is in [`State::sent`].
+    Bot(MessageRef, SystemTime),
 }
 
 /// One event on its way to the bot.
@@ -51,6 +74,10 @@ pub(super) struct Slot {
 pub(super) struct State {
     next: u64,
     pub(super) sent: Vec<SentMessage>,
+    /// What was written in all chats, oldest first.
+    pub(super) log: Vec<Logged>,
+    /// What each key made, deleted or not.
+    pub(super) keys: HashMap<IdempotencyKey, MessageRef>,
     pub(super) inbound: VecDeque<Slot>,
     pub(super) live_stream: u64,
     pub(super) lost: bool,
@@ -76,9 +103,29 @@ impl State {
         if wire.id.is_empty() {
             wire.id = format!("event-{}", self.next_id());
         }
-        wire.time = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        wire.written_at(now);
         let payload = serde_json::to_vec(&wire).unwrap_or_default();
         self.deliver_bytes(Bytes::from(payload));
+        self.log(wire);
+    }
+
+    /// Keeps the history of the chat as people see it.
+    fn log(&mut self, wire: Wire) {
+        let same = |logged: &Logged| match logged {
+            Logged::User(old) => old.message == wire.message && old.chat == wire.chat,
+            Logged::Bot(..) => false,
+        };
+        match wire.kind.as_str() {
+            "message" => remember(&mut self.log, Logged::User(Box::new(wire))),
+            "deleted" => self.log.retain(|logged| !same(logged)),
+            "edited" => {
+                let old = self.log.iter_mut().find(|logged| same(logged));
+                if let Some(Logged::User(old)) = old {
+                    old.text = wire.text;
+                }
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn deliver_bytes(&mut self, payload: Bytes) {
@@ -126,13 +173,27 @@ impl State {
         })
     }
 
-    /// Shows one message; one call.
-    pub(super) fn post(&mut self, message: SentMessage) -> Result<MessageRef> {
+    /// Shows one message, unless the platform knows its key; one call.
+    pub(super) fn post(
+        &mut self,
+        message: SentMessage,
+        takes_keys: bool,
+        now: SystemTime,
+    ) -> Result<MessageRef> {
         self.call(|state| {
             let mut message = message;
+            let key = message.key.clone();
+            if takes_keys && let Some(at) = key.as_ref().and_then(|key| state.keys.get(key)) {
+                return Ok(at.clone());
+            }
             message.at.id = MessageId::from(format!("m{}", state.next_id()));
             let at = message.at.clone();
+            if let Some(key) = key {
+                // Of two messages under one key the first is the one that is found.
+                state.keys.entry(key).or_insert_with(|| at.clone());
+            }
             remember(&mut state.sent, message);
+            remember(&mut state.log, Logged::Bot(at.clone(), now));
             Ok(at)
         })
     }
@@ -142,21 +203,6 @@ impl State {
             .iter_mut()
             .find(|message| message.at == *at)
             .ok_or_else(|| Error::new(ErrorKind::NotFound, "the message is gone"))
-    }
-
-    /// Sends all parts of a message, behind those that are there already.
-    pub(super) fn send(
-        &mut self,
-        parts: Vec<SentMessage>,
-        mut receipt: Receipt,
-    ) -> Result<Receipt> {
-        for part in parts {
-            match self.post(part) {
-                Ok(at) => receipt.messages.push(at),
-                Err(error) => return Err(error.with_delivered(receipt)),
-            }
-        }
-        Ok(receipt)
     }
 }
 
@@ -169,36 +215,50 @@ pub(super) fn remember<T>(list: &mut Vec<T>, entry: T) {
 }
 
 /// Takes a message apart into what the platform takes at once: the words in as many
-/// parts as the limit asks for, then one message for each file.
+/// parts as the limit asks for, then one message for the card and one for each file.
 pub(super) fn parts(message: &OutboundMessage, limit: TextLimit) -> Vec<SentMessage> {
-    let target = message.to.target();
+    let part = |text: String| SentMessage {
+        at: MessageRef::new(message.to.target().chat.clone(), MessageId::new("")),
+        thread: message.to.target().thread.clone(),
+        quoted: None,
+        text,
+        card: None,
+        files: Vec::new(),
+        buttons: Vec::new(),
+        purpose: message.purpose,
+        silent: message.silent,
+        key: None,
+    };
     let mut parts: Vec<_> = split(&words(&message.body), limit)
         .into_iter()
-        .map(|text| (text, Vec::new()))
-        .chain(
-            message
-                .attachments
-                .iter()
-                .map(|file| (String::new(), vec![file.clone()])),
-        )
-        .map(|(text, files)| SentMessage {
-            at: MessageRef::new(target.chat.clone(), MessageId::new("")),
-            thread: target.thread.clone(),
-            quoted: None,
-            text,
-            files,
-            buttons: Vec::new(),
-            purpose: message.purpose,
-            silent: message.silent,
-        })
+        .map(part)
         .collect();
+    if let Some(card) = &message.card {
+        let mut shown = part(String::new());
+        shown.show_card(card);
+        parts.push(shown);
+    }
+    for file in &message.attachments {
+        let mut shown = part(String::new());
+        shown.files.push(file.clone());
+        parts.push(shown);
+    }
     if let Some(first) = parts.first_mut() {
         first.quoted = message.to.quoted().cloned();
     }
     if let Some(last) = parts.last_mut() {
-        last.buttons.clone_from(&message.buttons);
+        last.buttons.extend(message.buttons.iter().cloned());
     }
     parts
+}
+
+/// The key of one part of a message that is sent whole.
+pub(super) fn part_key(message: &OutboundMessage, part: usize) -> Option<IdempotencyKey> {
+    let key = message.key.clone()?;
+    Some(match part {
+        0 => key,
+        part => IdempotencyKey::new(format!("{key}/{part}")),
+    })
 }
 
 /// The words of a body; Markdown stays as it was written.

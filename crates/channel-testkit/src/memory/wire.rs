@@ -68,6 +68,13 @@ impl Wire {
         }
     }
 
+    pub(crate) fn written_at(&mut self, time: SystemTime) {
+        self.time = time
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+    }
+
     fn parse(raw: &[u8]) -> Result<Self> {
         serde_json::from_slice(raw).map_err(|_| malformed())
     }
@@ -166,6 +173,12 @@ fn return_address(wire: &Wire, channel: &ChannelId) -> Result<ReplyTo> {
         Some(message) => back.quoting(message.clone()),
         None => back,
     })
+}
+
+/// A message out of the history of its chat.
+pub(crate) fn recall(wire: Wire, channel: &ChannelId) -> Result<Message> {
+    let raw = serde_json::to_vec(&wire).unwrap_or_default();
+    message(wire, channel, Raw::new(Bytes::from(raw)))
 }
 
 fn message(wire: Wire, channel: &ChannelId, raw: Raw) -> Result<Message> {

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use channel_core::{
-    Channel as _, Clock, Message, MessageRef, Secret, Target, TextLimit, TextUnit, UploadSource,
-    async_trait,
+    Channel as _, Clock, Edit as _, History as _, Message, MessageRef, OutboundMessage, Repeat,
+    Secret, Target, TextLimit, TextUnit, UploadSource, async_trait,
 };
 use channel_testkit::conformance::{
     Ability, Challenge, FakePlatform, Happened, Happening, Place, Setup, Shown, Signing, Subject,
@@ -37,10 +37,11 @@ impl Memory {
             .clock(Arc::new(self.clock.clone()))
             .limits(limits)
             .secret(Secret::new(secret.as_str()));
+        // Both kinds of guarantee, so that no check of them is left out between the two.
         let builder = if self.webhook {
-            builder.webhook()
+            builder.webhook().read_back()
         } else {
-            builder
+            builder.keyed()
         };
         (builder.build(), secret)
     }
@@ -64,6 +65,8 @@ pub(crate) struct MemoryPlatform {
     webhook: bool,
     secret: String,
     last: Mutex<Option<http::Request<Bytes>>>,
+    /// What the adapter is not meant to have.
+    pub(crate) without: Option<Ability>,
     /// The name under which the platform echoes what the bot writes.
     pub(crate) bot: &'static str,
 }
@@ -75,6 +78,7 @@ impl MemoryPlatform {
             webhook,
             secret: secret.to_owned(),
             last: Mutex::default(),
+            without: None,
             bot: "bot",
         }
     }
@@ -106,7 +110,9 @@ impl FakePlatform for MemoryPlatform {
         } else {
             Ability::Webhook
         };
-        claims.retain(|ability| *ability != not && *ability != Ability::SocketServer);
+        claims.retain(|ability| {
+            ![Some(not), Some(Ability::SocketServer), self.without].contains(&Some(*ability))
+        });
         claims
     }
 
@@ -128,6 +134,9 @@ impl FakePlatform for MemoryPlatform {
                 if let UploadSource::Bytes(bytes) = file.source {
                     shown = shown.file(file.name, bytes);
                 }
+            }
+            for button in sent.buttons.into_iter().flatten() {
+                shown = shown.button(button.label);
             }
             shown
         };
@@ -229,6 +238,10 @@ impl FakePlatform for MemoryPlatform {
     fn shows_files(&self) -> bool {
         true
     }
+
+    fn shows_buttons(&self) -> bool {
+        true
+    }
 }
 
 #[test]
@@ -253,6 +266,44 @@ fn between_its_two_ways_to_receive_no_check_is_left_out() {
     for name in check_names() {
         assert!(passed.contains(&name), "{name} is never passed");
     }
+}
+
+#[test]
+fn without_a_word_about_repeats_the_platform_shows_a_message_as_often_as_it_is_sent() {
+    let channel = MemoryChannel::new();
+    let message = OutboundMessage::new(Target::chat("ada"), "twice").key("key-1");
+    VirtualClock::new().block_on(async {
+        channel.send(&message).await.unwrap();
+        channel.send(&message).await.unwrap();
+        assert_eq!(channel.find(&message).await.unwrap(), None);
+    });
+    assert_eq!(channel.texts(), ["twice", "twice"]);
+    assert_eq!(channel.info().guarantees.send(), Repeat::Doubles);
+}
+
+#[test]
+fn the_history_of_a_chat_holds_both_sides_as_they_read_now() {
+    let channel = MemoryChannel::new();
+    let ada = channel.user("ada");
+    let question = ada.says("what?");
+    let gone = ada.says("gone");
+    channel.user("bob").says("elsewhere");
+    ada.edits(&question, "what now?");
+    ada.deletes(&gone);
+    let to = Target::chat("ada");
+    let history = VirtualClock::new().block_on(async {
+        let answer = OutboundMessage::new(to.clone(), "this");
+        let sent = channel.send(&answer).await.unwrap();
+        let changed = OutboundMessage::new(to.clone(), "that");
+        let at = sent.first().unwrap();
+        channel.edit(at, &changed).await.unwrap();
+        channel.history(&to, None, 10).await.unwrap()
+    });
+    let said: Vec<_> = history
+        .iter()
+        .map(|it| (it.sender.account.sender.as_str(), it.text.as_str()))
+        .collect();
+    assert_eq!(said, [("bot", "that"), ("ada", "what now?")]);
 }
 
 /// Shows what was sent, and can do nothing else.

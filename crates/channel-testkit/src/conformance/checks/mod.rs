@@ -1,10 +1,14 @@
 //! The checks. Each is an `async fn` whose name is the sentence that it proves.
 
 mod abilities;
+mod cards;
 mod duties;
 mod failures;
+mod history;
 mod identity;
+mod parts;
 mod receiving;
+mod repeats;
 mod secrets;
 mod sending;
 mod streaming;
@@ -104,6 +108,24 @@ checks! {
         receives_a_press_with_its_value
         answers_a_press
         publishes_commands;
+    parts:
+        sends_all_parts_as_it_sends_the_whole
+        plans_the_same_parts_for_the_same_message
+        refuses_a_part_out_of_range
+        sends_a_failed_part_alone;
+    cards:
+        shows_every_word_of_a_card
+        shows_every_button_of_a_card
+        updates_a_card;
+    history:
+        reads_history_newest_first
+        reads_no_more_history_than_asked_for
+        reads_only_history_before_a_message;
+    repeats:
+        finds_what_was_sent_under_a_key
+        finds_nothing_under_another_key
+        shows_a_message_once_when_its_key_is_repeated
+        can_read_back_where_it_says_so;
     streaming:
         shows_nothing_before_the_first_words
         shows_the_final_message_of_a_stream

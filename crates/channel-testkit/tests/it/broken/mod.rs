@@ -4,6 +4,7 @@
 //! exactly one check fails.
 
 mod abilities;
+mod parts;
 mod receive;
 mod send;
 mod stream;
@@ -15,12 +16,12 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use channel_core::{
-    Actions, Channel, ChannelInfo, Clock, Commands, Delete, Edit, Events, Identity, Media,
-    MessageRef, OutboundMessage, React, Receipt, Result, Route, Stream, TextLimit, TextUnit,
-    Typing, Webhook, async_trait,
+    Actions, Cards, Channel, ChannelInfo, Clock, Commands, Delete, Edit, Events, History, Identity,
+    Media, MessageRef, OutboundMessage, Parts, React, Receipt, Repeat, Result, Route, Stream,
+    TextLimit, TextUnit, Typing, Webhook, async_trait,
 };
 use channel_testkit::MemoryChannel;
-use channel_testkit::conformance::{Setup, Subject, check_names, run};
+use channel_testkit::conformance::{Ability, Setup, Subject, check_names, run};
 use http::Request;
 
 use crate::memory::{Memory, MemoryPlatform};
@@ -39,6 +40,7 @@ struct Inner {
     routes: Vec<Route>,
     counter: AtomicU64,
     gave_up: AtomicBool,
+    owes: AtomicBool,
     connected: AtomicBool,
     deleted: Mutex<HashSet<MessageRef>>,
     /// The webhook requests that were accepted.
@@ -72,6 +74,7 @@ impl Broken {
             routes,
             counter: AtomicU64::new(0),
             gave_up: AtomicBool::new(false),
+            owes: AtomicBool::new(false),
             connected: AtomicBool::new(false),
             deleted: Mutex::default(),
             seen: Mutex::default(),
@@ -80,6 +83,10 @@ impl Broken {
 
     fn has(&self, bug: &str) -> bool {
         self.0.bug == bug
+    }
+
+    fn takes_keys(&self) -> bool {
+        matches!(self.0.info.guarantees.send(), Repeat::Keyed(_))
     }
 
     fn count(&self) -> u64 {
@@ -150,6 +157,15 @@ impl Channel for Broken {
     fn as_commands(&self) -> Option<&dyn Commands> {
         (!self.has("has_exactly_the_abilities_that_it_claims")).then_some(self as _)
     }
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        Some(self)
+    }
+    fn as_cards(&self) -> Option<&dyn Cards> {
+        Some(self)
+    }
+    fn as_history(&self) -> Option<&dyn History> {
+        (!self.has("can_read_back_where_it_says_so")).then_some(self as _)
+    }
 }
 
 /// Makes channels with one bug.
@@ -166,6 +182,9 @@ impl Subject for BrokenSubject {
         if self.bug == "does_not_hear_itself" {
             // The platform calls the bot by a name that the channel does not know.
             platform.bot = "the-bot-again";
+        }
+        if self.bug == "can_read_back_where_it_says_so" {
+            platform.without = Some(Ability::History);
         }
         let channel = Broken::new(channel, self.clock(), self.bug, &secret);
         Setup::new(Arc::new(channel), platform)

@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use channel_core::{
-    Body, Channel as _, ChatId, Destination, Error, ErrorKind, MessageRef, OutboundMessage,
-    Receipt, Result, Target, TextLimit,
+    Body, Card, CardBlock, Channel as _, ChatId, Destination, Error, ErrorKind, MessageRef,
+    OutboundMessage, Receipt, Result, Target, TextLimit,
 };
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -34,7 +34,7 @@ impl Broken {
         if self.0.gave_up.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Unavailable, "given up"));
         }
-        match self.send_parts(message, &text).await {
+        match self.send_all(message, &text).await {
             Ok(mut receipt) => {
                 if self.has("names_every_part_in_the_receipt") && receipt.messages.len() > 1 {
                     receipt.messages.pop();
@@ -45,7 +45,8 @@ impl Broken {
         }
     }
 
-    async fn send_parts(&self, message: &OutboundMessage, text: &str) -> Result<Receipt> {
+    /// What the platform takes at once, part by part.
+    pub(super) fn plan(&self, message: &OutboundMessage, text: &str) -> Vec<OutboundMessage> {
         let mut message = message.clone();
         message.to = self.bend_destination(message.to);
         if self.has("sends_a_file") {
@@ -54,27 +55,61 @@ impl Broken {
             }
         }
         let text = self.bend_text(text, !message.attachments.is_empty());
-        let mut parts = self.split(&text, self.0.bug);
-        let attachments = std::mem::take(&mut message.attachments);
-        if !attachments.is_empty() {
-            parts.push(String::new());
+        let mut parts: Vec<_> = self
+            .split(&text, self.0.bug)
+            .into_iter()
+            .map(|part| OutboundMessage::new(message.to.clone(), part))
+            .collect();
+        if let Some(card) = &message.card {
+            let card = self.bend_card(card);
+            parts.push(OutboundMessage::new(message.to.clone(), "").card(card));
         }
-        let last = parts.len().saturating_sub(1);
+        for file in &message.attachments {
+            parts.push(OutboundMessage::new(message.to.clone(), "").attach(file.clone()));
+        }
+        if let Some(last) = parts.last_mut() {
+            last.buttons.clone_from(&message.buttons);
+        }
+        parts
+    }
+
+    async fn send_all(&self, message: &OutboundMessage, text: &str) -> Result<Receipt> {
         let mut receipt = Receipt::default();
-        for (index, part) in parts.into_iter().enumerate() {
-            let mut one = message.clone();
-            if index == last {
-                one.attachments.clone_from(&attachments);
-            } else {
-                one.buttons.clear();
-            }
-            one.body = Body::Plain(part);
-            match self.0.channel.send(&one).await {
+        for (number, mut part) in self.plan(message, text).into_iter().enumerate() {
+            part.key = match (number, &message.key) {
+                (0, key) => key.clone(),
+                (number, key) => key.as_ref().map(|key| format!("{key}/{number}").into()),
+            };
+            self.bend_key(&mut part);
+            match self.0.channel.send(&part).await {
                 Ok(sent) => receipt.messages.extend(sent.messages),
                 Err(error) => return Err(error.with_delivered(receipt)),
             }
         }
         Ok(receipt)
+    }
+
+    fn bend_key(&self, part: &mut OutboundMessage) {
+        let forgets = self.has("shows_a_message_once_when_its_key_is_repeated");
+        if forgets && self.takes_keys() {
+            part.key = None;
+        }
+    }
+
+    fn bend_card(&self, card: &Card) -> Card {
+        let mut card = card.clone();
+        match self.0.bug {
+            "shows_every_word_of_a_card" => {
+                card.blocks
+                    .retain(|block| !matches!(block, CardBlock::Note(_)));
+            }
+            "shows_every_button_of_a_card" => {
+                card.blocks
+                    .retain(|block| !matches!(block, CardBlock::Actions(_)));
+            }
+            _ => {}
+        }
+        card
     }
 
     fn bend_text(&self, text: &str, has_files: bool) -> String {
