@@ -39,10 +39,7 @@ pub fn wrap<S>(stream: WebSocketStream<S>) -> BoxSocket
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    Box::pin(WebSocket {
-        stream,
-        ended: false,
-    })
+    Box::pin(WebSocket(stream))
 }
 
 /// How an I/O operation failed, without the words of the peer.
@@ -57,15 +54,12 @@ impl fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-/// An open websocket.
-struct WebSocket<S> {
-    stream: WebSocketStream<S>,
-    ended: bool,
-}
+/// An open websocket. Once it has ended or failed it stays ended: the library sees to it.
+struct WebSocket<S>(WebSocketStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
     fn stream(self: Pin<&mut Self>) -> Pin<&mut WebSocketStream<S>> {
-        Pin::new(&mut self.get_mut().stream)
+        Pin::new(&mut self.get_mut().0)
     }
 }
 
@@ -73,9 +67,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
     type Item = Result<Frame>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
         loop {
             let item = ready!(self.as_mut().stream().poll_next(cx));
             return Poll::Ready(match item {
@@ -83,14 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Stream for WebSocket<S> {
                     Some(frame) => Some(Ok(frame)),
                     None => continue,
                 },
-                Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => {
-                    self.ended = true;
-                    None
-                }
-                Some(Err(error)) => {
-                    self.ended = true;
-                    Some(Err(socket_error(&error)))
-                }
+                Some(Err(WsError::ConnectionClosed | WsError::AlreadyClosed)) | None => None,
+                Some(Err(error)) => Some(Err(socket_error(&error))),
             });
         }
     }

@@ -92,3 +92,39 @@ async fn a_broken_protocol_and_a_broken_connection_are_told_apart() {
     let error = server.next().await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
+
+/// A server end that has read everything until its end, however it came.
+async fn ended(end_it: impl AsyncFnOnce(DuplexStream)) -> BoxSocket {
+    let (near, far) = tokio::io::duplex(1 << 16);
+    let mut server = end(far, Role::Server, 1000).await;
+    assert!(server.send(Frame::text("hi")).await.is_ok());
+    end_it(near).await;
+    while let Some(Ok(_)) = server.next().await {}
+    server
+}
+
+#[tokio::test]
+async fn a_socket_that_has_ended_stays_ended() {
+    let closed = ended(async |pipe| {
+        let mut client = end(pipe, Role::Client, 1000).await;
+        client.send(Frame::close(1000, "")).await.unwrap();
+        while client.next().await.is_some() {}
+    });
+    let broken = ended(async |pipe| drop(pipe));
+    // Too large a message, a broken protocol; each followed by a good frame that is never read.
+    let large = ended(async |pipe| {
+        let mut client = end(pipe, Role::Client, 1000).await;
+        client.send(Frame::text("a".repeat(1001))).await.unwrap();
+        client.send(Frame::text("after")).await.unwrap();
+    });
+    let unmasked = ended(async |mut pipe| {
+        pipe.write_all(b"\x81\x02ab\x81\x82\0\0\0\0ab")
+            .await
+            .unwrap();
+    });
+    for mut socket in [closed.await, broken.await, large.await, unmasked.await] {
+        for _ in 0..3 {
+            assert!(socket.next().await.is_none());
+        }
+    }
+}
