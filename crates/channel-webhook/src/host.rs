@@ -1,7 +1,7 @@
 //! From HTTP requests to channels and their intake.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 use channel_core::{Accepted, Answer, Channel, Clock, Held, Intake, Refused, timeout};
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{Extensions, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
 
@@ -24,7 +24,9 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Puts the webhooks and websocket endpoints of channels on an axum router.
 ///
-/// The raw body goes to the channel untouched. The platform is answered only after the
+/// The raw body goes to the channel untouched, and the address of the peer, where the server
+/// tells it as `ConnectInfo<SocketAddr>`, as an `IpAddr` among the request's extensions. The
+/// platform is answered only after the
 /// [`Intake`] has taken the events; when it has no room the answer is 503, so that the
 /// platform comes again.
 #[derive(Clone)]
@@ -124,13 +126,23 @@ fn and_close(mut response: Response) -> Response {
     response
 }
 
+/// The address that a request came from, where the server tells.
+fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|peer| peer.0.ip())
+}
+
 impl Mount {
     async fn webhook(&self, request: Request, max_body: usize) -> Response {
         let id = &self.channel.info().id;
         let Some(webhook) = self.channel.as_webhook() else {
             return bare(StatusCode::NOT_FOUND);
         };
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        if let Some(peer) = peer(&parts.extensions) {
+            parts.extensions.insert(peer);
+        }
         // Nothing on this path becomes another protocol; whoever thinks so is confused.
         if parts.headers.contains_key(header::UPGRADE) {
             return and_close(bare(StatusCode::BAD_REQUEST));
@@ -217,10 +229,7 @@ impl Mount {
                 .body(Body::empty())
                 .unwrap_or_else(|_| bare(StatusCode::UPGRADE_REQUIRED));
         };
-        let peer = request
-            .extensions()
-            .get::<ConnectInfo<SocketAddr>>()
-            .map(|peer| peer.0.ip());
+        let peer = peer(request.extensions());
         let pending = upgrade::pending(&mut request);
         let mut head = http::Request::new(());
         *head.method_mut() = Method::GET;

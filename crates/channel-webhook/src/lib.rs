@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod guarded;
 mod head;
 mod host;
 mod linger;

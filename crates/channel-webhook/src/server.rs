@@ -2,13 +2,15 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::response::{IntoResponse as _, Response};
 use channel_core::{Clock, Error, ErrorKind, Result, timeout};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
+use crate::guarded::Guarded;
 use crate::head::{MAX_HEAD, Strict};
 use crate::upgrade::lists;
 
@@ -32,16 +35,28 @@ pub struct ServerConfig {
     /// How long a request head may take, and how long a connection may be idle; 10 s by
     /// default.
     pub head_within: Duration,
+    /// How long a client may take nothing of what is written to it; 30 s by default. Holds
+    /// for websockets too.
+    pub write_within: Duration,
     /// Connections at once, before they become websockets; more wait in the kernel's
     /// queue. 10,000 by default.
     pub max_connections: u16,
+    /// Websockets at once, of all channels together; more upgrades are answered with 503.
+    /// A bound of their own, so that idle websockets take no place from webhooks. 10,000
+    /// by default.
+    pub max_websockets: u16,
+    /// Measures `write_within`; tokio's timer does if not set.
+    pub clock: Option<Arc<dyn Clock>>,
 }
 
 impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             head_within: Duration::from_secs(10),
+            write_within: Duration::from_secs(30),
             max_connections: 10_000,
+            max_websockets: 10_000,
+            clock: None,
         }
     }
 }
@@ -50,7 +65,9 @@ impl Default for ServerConfig {
 ///
 /// Request heads have to arrive in time ([`ServerConfig::head_within`]) and are at most
 /// 64 KiB and 100 headers; ambiguous ones (bare line feeds, folded lines, two lengths) end
-/// the connection.
+/// the connection, and one without exactly one valid `Host` is answered with 400 (RFC 9112,
+/// section 3.2). A client that takes nothing of its answers for
+/// [`ServerConfig::write_within`] is cut.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -141,6 +158,7 @@ async fn accept(
 ) {
     let max_connections = config.max_connections.max(1);
     let room = Arc::new(Semaphore::new(usize::from(max_connections)));
+    let websockets = Arc::new(Semaphore::new(usize::from(config.max_websockets)));
     loop {
         let permit = tokio::select! {
             permit = Arc::clone(&room).acquire_owned() => permit,
@@ -156,7 +174,8 @@ async fn accept(
                 let connection = Connection {
                     stream,
                     peer,
-                    head_within: config.head_within,
+                    config: config.clone(),
+                    websockets: Arc::clone(&websockets),
                     phase: phase.clone(),
                     permit,
                 };
@@ -194,7 +213,8 @@ fn of_the_peer(error: &std::io::Error) -> bool {
 struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
-    head_within: Duration,
+    config: ServerConfig,
+    websockets: Arc<Semaphore>,
     phase: watch::Receiver<Phase>,
     permit: OwnedSemaphorePermit,
 }
@@ -218,31 +238,108 @@ fn end_after(answer: &mut axum::response::Response) {
     }
 }
 
+/// Whether a request names its host as RFC 9112, section 3.2 wants it: one `Host`, which a
+/// client of HTTP/1.0 may leave out, holding host and port or nothing.
+fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let first = hosts.next();
+    if hosts.next().is_some() {
+        return false;
+    }
+    match first.map(HeaderValue::as_bytes) {
+        None => version == Version::HTTP_10,
+        Some(b"") => true,
+        Some(host) => !host.contains(&b'@') && http::uri::Authority::try_from(host).is_ok(),
+    }
+}
+
+/// An answer of the server itself, after which the connection ends.
+fn closing(status: StatusCode) -> Response {
+    let mut answer = status.into_response();
+    end_after(&mut answer);
+    answer
+}
+
+/// The place of a connection among the websockets, kept by the connection for as long as it
+/// is open.
+type Place = Arc<OnceLock<OwnedSemaphorePermit>>;
+
+/// Answers the requests of one connection.
+#[derive(Clone)]
+struct Service {
+    router: Router,
+    peer: SocketAddr,
+    websockets: Arc<Semaphore>,
+    place: Place,
+}
+
+impl Service {
+    async fn answer(self, mut request: hyper::Request<Incoming>) -> Response {
+        if !names_its_host(request.version(), request.headers()) {
+            return closing(StatusCode::BAD_REQUEST);
+        }
+        let upgrades = request.headers().contains_key(header::UPGRADE);
+        let unjudged = upgrades || request.headers().contains_key(header::TRANSFER_ENCODING);
+        let permit = if upgrades {
+            let Ok(permit) = self.websockets.try_acquire_owned() else {
+                let mut answer = closing(StatusCode::SERVICE_UNAVAILABLE);
+                answer
+                    .headers_mut()
+                    .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                return answer;
+            };
+            Some(permit)
+        } else {
+            None
+        };
+        request.extensions_mut().insert(ConnectInfo(self.peer));
+        let request = request.map(Body::new);
+        let mut answer = match self.router.oneshot(request).await {
+            Ok(answer) => answer,
+            Err(never) => match never {},
+        };
+        if unjudged {
+            end_after(&mut answer);
+        }
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(permit) = permit
+        {
+            // A connection becomes a websocket once, so the place is empty.
+            drop(self.place.set(permit));
+        }
+        answer
+    }
+}
+
 impl Connection {
     async fn serve(mut self, router: Router) {
         if let Err(error) = self.stream.set_nodelay(true) {
             tracing::trace!(%error, "no TCP_NODELAY");
         }
-        let peer = self.peer;
-        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            let unjudged = request.headers().contains_key(header::TRANSFER_ENCODING)
-                || request.headers().contains_key(header::UPGRADE);
-            let answer = router.clone().oneshot(request);
-            async move {
-                let mut answer = answer.await.unwrap_or_else(|never| match never {});
-                if unjudged {
-                    end_after(&mut answer);
-                }
-                Ok::<_, Infallible>(answer)
-            }
+        let place = Place::default();
+        let service = Service {
+            router,
+            peer: self.peer,
+            websockets: self.websockets,
+            place: Arc::clone(&place),
+        };
+        let service = hyper::service::service_fn(move |request| {
+            let answer = service.clone().answer(request);
+            async move { Ok::<_, Infallible>(answer.await) }
         });
+        let ServerConfig {
+            head_within,
+            write_within,
+            clock,
+            ..
+        } = self.config;
+        let stream = Guarded::new(Strict::new(self.stream), clock, write_within, place);
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(self.head_within)
+            .header_read_timeout(head_within)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
-            .serve_connection(TokioIo::new(Strict::new(self.stream)), service)
+            .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         tokio::pin!(connection);
         let ended = tokio::select! {

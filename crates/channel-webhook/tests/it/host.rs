@@ -16,7 +16,7 @@ async fn a_good_request_is_taken_and_answered() {
 async fn a_rejected_request_gets_its_status_and_no_words() {
     let site = Site::open().await;
     let answer = site
-        .talk("POST /hook HTTP/1.1\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+        .talk("POST /hook HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
         .await;
     assert_eq!(status_of(&answer), 401);
     assert!(answer.ends_with("\r\n\r\n"), "{answer}");
@@ -40,7 +40,7 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
     assert_eq!(site.status("POST", "/hook", SECRET, &fits).await, 200);
     assert_eq!(site.status("POST", "/hook", SECRET, &too_long).await, 413);
     let chunked = format!(
-        "POST /hook HTTP/1.1\r\n{SECRET}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{too_long}\r\n0\r\n\r\n"
+        "POST /hook HTTP/1.1\r\nHost: a\r\n{SECRET}Transfer-Encoding: chunked\r\n\r\n3e9\r\n{too_long}\r\n0\r\n\r\n"
     );
     assert_eq!(status_of(&site.talk(chunked).await), 413);
     assert_eq!(site.taken(), 1);
@@ -49,7 +49,8 @@ async fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
 #[tokio::test]
 async fn a_length_that_lies_is_not_waited_for_beyond_the_limit() {
     let site = Site::open().await;
-    let request = format!("POST /hook HTTP/1.1\r\n{SECRET}Content-Length: 10000000000\r\n\r\nx");
+    let request =
+        format!("POST /hook HTTP/1.1\r\nHost: a\r\n{SECRET}Content-Length: 10000000000\r\n\r\nx");
     assert_eq!(status_of(&site.talk(request).await), 413);
 }
 
@@ -75,7 +76,7 @@ async fn events_that_cannot_be_taken_make_the_platform_come_again() {
         *site.intake.refuse.lock().unwrap() = Some(refused);
         let answer = site
             .talk(format!(
-                "POST /hook HTTP/1.1\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
+                "POST /hook HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
             ))
             .await;
         assert_eq!(status_of(&answer), 503);
@@ -89,7 +90,7 @@ async fn events_that_cannot_be_taken_make_the_platform_come_again() {
 async fn a_held_answer_is_the_reply_when_it_comes_in_time() {
     let site = Site::open().await;
     let asking = site.talk(format!(
-        "POST /held HTTP/1.1\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
+        "POST /held HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
     ));
     let replying = async {
         loop {
@@ -108,7 +109,7 @@ async fn a_held_answer_is_the_reply_when_it_comes_in_time() {
 async fn a_held_answer_is_given_up_at_its_deadline() {
     let site = Site::open().await;
     let request = format!(
-        "POST /held HTTP/1.1\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
+        "POST /held HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
     );
     let asking = site.talk(request);
     let ringing = async {
@@ -134,7 +135,8 @@ async fn a_body_that_never_ends_is_given_up() {
     let mut stream = site.connect().await;
     stream
         .write_all(
-            format!("POST /hook HTTP/1.1\r\n{SECRET}Content-Length: 100\r\n\r\nhalf").as_bytes(),
+            format!("POST /hook HTTP/1.1\r\nHost: a\r\n{SECRET}Content-Length: 100\r\n\r\nhalf")
+                .as_bytes(),
         )
         .await
         .unwrap();

@@ -74,6 +74,8 @@ impl Webhook for Stub {
         request: &http::Request<Bytes>,
         _now: SystemTime,
     ) -> Result<Accepted, Rejection> {
+        let peer = request.extensions().get::<std::net::IpAddr>();
+        assert!(peer.is_some_and(std::net::IpAddr::is_loopback));
         if request.headers().get("x-secret").is_none_or(|it| it != "s") {
             return Err(Rejection::unauthorized("secret"));
         }
@@ -165,6 +167,18 @@ pub(crate) struct Hand(Mutex<Vec<oneshot::Sender<()>>>);
 impl Hand {
     pub(crate) fn ring(&self) {
         self.0.lock().unwrap().clear();
+    }
+
+    /// How many sleep, or have given up sleeping, since the last ring.
+    pub(crate) fn sleepers(&self) -> usize {
+        self.0.lock().unwrap().len()
+    }
+
+    /// Lets those who sleep now sleep for ever.
+    pub(crate) fn forget(&self) {
+        for ring in self.0.lock().unwrap().drain(..) {
+            std::mem::forget(ring);
+        }
     }
 }
 
