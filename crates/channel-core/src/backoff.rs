@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use crate::clock::{Random, random_unit};
 
-/// Doubles the wait after each failure, up to a cap, and spreads it by full jitter.
+/// Doubles the wait after each failure, up to a cap, and spreads it over its upper half.
+///
+/// The lower half is never waived, so that a peer that fails has time to recover; what many
+/// have to do at once after a common cause wants a wider spread than this.
 ///
 /// The wait goes back to the start only after a connection has been healthy for
 /// [`stable_after`](Self::stable_after), so that a server which accepts and drops at once

@@ -21,6 +21,7 @@ use tower_service::Service;
 use crate::body::{Departure, Outgoing, ReadError, read};
 use crate::dial::{DialError, Dialer, Io, Origin};
 use crate::guard::Guard;
+use crate::per_host::PerHost;
 use crate::redirect;
 use crate::tls::Protocols;
 
@@ -33,6 +34,7 @@ pub(crate) struct Settings {
     pub(crate) read_timeout: Duration,
     pub(crate) pool_idle_timeout: Duration,
     pub(crate) pool_max_idle: usize,
+    pub(crate) max_per_host: usize,
     pub(crate) user_agent: HeaderValue,
 }
 
@@ -61,10 +63,12 @@ impl Http {
         let open = builder.build(Connector {
             dialer: dialer.clone(),
             guard: None,
+            per_host: PerHost::new(settings.max_per_host),
         });
         let guarded = builder.pool_max_idle_per_host(0).build(Connector {
             dialer,
             guard: Some(Arc::clone(&guard)),
+            per_host: PerHost::new(settings.max_per_host),
         });
         Self {
             open,
@@ -165,6 +169,7 @@ impl Http {
 struct Connector {
     dialer: Dialer,
     guard: Option<Arc<Guard>>,
+    per_host: PerHost,
 }
 
 impl Service<Uri> for Connector {
@@ -177,13 +182,27 @@ impl Service<Uri> for Connector {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let Self { dialer, guard } = self.clone();
+        let Self {
+            dialer,
+            guard,
+            per_host,
+        } = self.clone();
         Box::pin(async move {
-            let origin = Origin::of(&uri).ok_or(DialError::Address)?;
+            let mut origin = Origin::of(&uri).ok_or(DialError::Address)?;
+            // However a name is written, it is one host.
+            origin.host.make_ascii_lowercase();
+            // Meanwhile a connection may become free: then the pool takes that one. The
+            // pool does not drop this future then, so it has to end by itself.
+            let place = per_host.place(&origin);
+            let place = tokio::time::timeout(dialer.connect_timeout(), place)
+                .await
+                .ok()
+                .flatten()
+                .ok_or(DialError::Busy)?;
             let io = dialer
                 .dial(&origin, guard.as_deref(), Protocols::Http)
                 .await?;
-            Ok(TokioIo::new(io))
+            Ok(TokioIo::new(io.holding(place)))
         })
     }
 }
@@ -201,7 +220,7 @@ fn classify(error: &legacy::Error, departure: &Departure) -> HttpError {
         let kind = match dial {
             DialError::Address => HttpErrorKind::Invalid,
             DialError::Refused(_) => HttpErrorKind::Refused,
-            DialError::Timeout => HttpErrorKind::Timeout,
+            DialError::Timeout | DialError::Busy => HttpErrorKind::Timeout,
             DialError::Resolve | DialError::Tcp(_) | DialError::Proxy(_) | DialError::Tls(_) => {
                 HttpErrorKind::Connect
             }

@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::guard::{Guard, Refusal};
+use crate::per_host::Place;
 use crate::proxy::{Proxy, ProxyError};
 use crate::tls::{Protocols, Tls, TlsError};
 
@@ -63,6 +64,8 @@ pub(crate) enum DialError {
     Proxy(ProxyError),
     Tls(TlsError),
     Timeout,
+    /// The host has as many connections as it may have.
+    Busy,
 }
 
 impl fmt::Display for DialError {
@@ -75,6 +78,7 @@ impl fmt::Display for DialError {
             Self::Proxy(error) => error.fmt(f),
             Self::Tls(error) => error.fmt(f),
             Self::Timeout => f.write_str("not connected in time"),
+            Self::Busy => f.write_str("no connection to the host became free in time"),
         }
     }
 }
@@ -82,7 +86,7 @@ impl fmt::Display for DialError {
 impl std::error::Error for DialError {}
 
 /// Where to connect to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) tls: bool,
     /// A name, or an address without brackets.
@@ -141,6 +145,11 @@ impl Dialer {
         }))
     }
 
+    /// How long look-up, TCP, proxy and TLS may take together.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.0.connect_timeout
+    }
+
     /// Connects, TLS included. With a guard, the addresses that it has seen are the ones
     /// connected to: there is no second look-up in which they could change.
     pub(crate) async fn dial(
@@ -175,7 +184,7 @@ impl Dialer {
             (Some(proxy), None) => self.tunnel(proxy, &origin.host, origin.port).await?,
         };
         if !origin.tls {
-            return Ok(Io::Plain(tcp));
+            return Ok(Io::new(Stream::Plain(tcp)));
         }
         let config = self.0.tls.config(protocols).await.map_err(DialError::Tls)?;
         let name = ServerName::try_from(origin.host.clone()).map_err(|_| DialError::Address)?;
@@ -183,7 +192,7 @@ impl Dialer {
             .connect(name, tcp)
             .await
             .map_err(|error| DialError::Tls(TlsError::of(&error)))?;
-        Ok(Io::Tls(Box::new(stream)))
+        Ok(Io::new(Stream::Tls(Box::new(stream))))
     }
 
     async fn addresses(
@@ -275,15 +284,37 @@ fn interleave(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// A connection with or without TLS.
 #[derive(Debug)]
-pub(crate) enum Io {
+pub(crate) struct Io {
+    stream: Stream,
+    /// Its place among the connections of the host, where these are counted.
+    _place: Option<Place>,
+}
+
+#[derive(Debug)]
+enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
+impl Io {
+    const fn new(stream: Stream) -> Self {
+        Self {
+            stream,
+            _place: None,
+        }
+    }
+
+    /// Keeps a place for as long as the connection is open.
+    pub(crate) fn holding(mut self, place: Place) -> Self {
+        self._place = Some(place);
+        self
+    }
+}
+
 impl Connection for Io {
     fn connected(&self) -> Connected {
-        match self {
-            Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+        match &self.stream {
+            Stream::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                 Connected::new().negotiated_h2()
             }
             _ => Connected::new(),
@@ -297,9 +328,9 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -310,9 +341,9 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buffer),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buffer),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, buffer),
         }
     }
 
@@ -321,30 +352,30 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, buffers),
         }
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+        match &self.stream {
+            Stream::Plain(stream) => stream.is_write_vectored(),
+            Stream::Tls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -4,6 +4,7 @@ mod body;
 mod client;
 mod dial;
 pub mod guard;
+mod per_host;
 mod proxy;
 pub mod reconnect;
 mod redirect;

@@ -103,6 +103,7 @@ pub struct HttpTransportBuilder {
     guard: Guard,
     pool_idle_timeout: Duration,
     pool_max_idle: usize,
+    max_per_host: usize,
     resolver: Arc<dyn Resolve>,
 }
 
@@ -118,6 +119,7 @@ impl Default for HttpTransportBuilder {
             guard: Guard::new(),
             pool_idle_timeout: Duration::from_secs(60),
             pool_max_idle: 64,
+            max_per_host: 256,
             resolver: Arc::new(SystemResolver),
         }
     }
@@ -182,6 +184,15 @@ impl HttpTransportBuilder {
         self
     }
 
+    /// How many connections one host gets at most, used and unused together; 256 if not
+    /// set, at least 1. A request beyond that waits for one to become free, for as long as
+    /// connecting may take. Requests through the guard are counted apart; websockets are
+    /// not counted, for each is opened by name and kept.
+    pub const fn max_connections_per_host(mut self, connections: usize) -> Self {
+        self.max_per_host = connections;
+        self
+    }
+
     /// Looks names up in another way than the operating system does.
     pub fn resolver(mut self, resolver: Arc<dyn Resolve>) -> Self {
         self.resolver = resolver;
@@ -237,6 +248,7 @@ impl HttpTransportBuilder {
             read_timeout: self.read_timeout,
             pool_idle_timeout: self.pool_idle_timeout,
             pool_max_idle: self.pool_max_idle,
+            max_per_host: self.max_per_host,
             user_agent: user_agent.clone(),
         };
         HttpTransport {

@@ -3,10 +3,12 @@
 //! [`ReconnectingSocket`] keeps one socket to a platform for as long as it is polled. Each
 //! step has a deadline: opening, writing, closing, and the silence in between. A socket is
 //! replaced before its planned lifetime ends and after the machine has slept, the new one
-//! open before the old one closes. Only errors that waiting cannot mend end it.
+//! open before the old one closes. Only errors that waiting cannot mend end it:
+//! `Unauthenticated`, `Forbidden` and `Config`.
 //!
 //! It does nothing unless it is polled; poll it in a loop and act on the events.
 
+mod crowd;
 mod event;
 mod live;
 mod settings;
@@ -24,6 +26,8 @@ use channel_core::{
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
+pub use crowd::Crowd;
+use crowd::Member;
 pub use event::{Cause, ReconnectCounters, SocketEvent, SocketId};
 use live::{Live, Step};
 pub use settings::{Dial, DialAddress, Dialed, ReconnectSettings};
@@ -44,6 +48,7 @@ pub struct ReconnectingSocket {
     settings: ReconnectSettings,
     counters: ReconnectCounters,
     backoff: Backoff,
+    crowd: Member,
     attempt: Attempt,
     current: Option<Live>,
     retiring: Option<Live>,
@@ -100,6 +105,7 @@ impl ReconnectingSocket {
             random: Arc::clone(&transport.random),
             counters: ReconnectCounters::default(),
             backoff: settings.backoff.clone(),
+            crowd: settings.crowd.clone().join(),
             attempt: Attempt::Waiting(watch.elapsed),
             current: None,
             retiring: None,
@@ -185,7 +191,10 @@ impl ReconnectingSocket {
         if !self.ended && matches!(self.attempt, Attempt::None) {
             self.counters.add(cause);
             self.replacing = cause;
-            self.attempt = Attempt::Waiting(now);
+            // The machine's sleep befell all sockets at once.
+            let jumped = cause == Cause::ClockJump;
+            let wait = jumped.then(|| self.spread()).flatten();
+            self.attempt = Attempt::Waiting(now + wait.unwrap_or_default());
         }
     }
 
@@ -214,7 +223,7 @@ impl ReconnectingSocket {
         self.counters.add(cause);
         self.backoff.failed(now.saturating_sub(live.opened));
         if matches!(self.attempt, Attempt::None) {
-            self.attempt = Attempt::Waiting(now + self.backoff.wait(&*self.random));
+            self.attempt = Attempt::Waiting(now + self.wait_after_cut());
         }
         self.events.push_back(SocketEvent::Lost {
             socket: live.id,
@@ -224,15 +233,27 @@ impl ReconnectingSocket {
         });
     }
 
+    /// The wait after the loss of a socket. What cut this one may have cut others too; where
+    /// it was not the first failure in a row they are spread already.
+    fn wait_after_cut(&self) -> Duration {
+        let usual = self.backoff.wait(&*self.random);
+        if self.backoff.failures() > 1 {
+            return usual;
+        }
+        self.spread().unwrap_or(usual)
+    }
+
+    /// Where this socket's turn is when many have to come back at once.
+    fn spread(&self) -> Option<Duration> {
+        self.crowd.wait(self.settings.spread, &*self.random)
+    }
+
     fn fail(&mut self, cause: Cause, error: Option<Error>, now: Duration) {
         self.counters.add(cause);
         let hopeless = error.as_ref().is_some_and(|error| {
-            !matches!(
+            matches!(
                 error.kind(),
-                ErrorKind::RateLimited
-                    | ErrorKind::Unavailable
-                    | ErrorKind::Uncertain
-                    | ErrorKind::Protocol
+                ErrorKind::Unauthenticated | ErrorKind::Forbidden | ErrorKind::Config
             )
         });
         match error {

@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use channel_core::{Backoff, BoxSocket, Frame, Result, SocketConnector, SocketRequest};
 
+use super::crowd::Crowd;
+
 /// A socket that is ready to deliver.
 #[non_exhaustive]
 pub struct Dialed {
@@ -53,8 +55,8 @@ pub trait Dial: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Kinds that waiting cannot mend, such as `Unauthenticated`, end the reconnecting;
-    /// `Unavailable`, `RateLimited`, `Uncertain` and `Protocol` are tried again for ever.
+    /// The kinds that waiting cannot mend, `Unauthenticated`, `Forbidden` and `Config`, end
+    /// the reconnecting; all others are tried again for ever.
     async fn dial(&self) -> Result<Dialed>;
 }
 
@@ -94,6 +96,8 @@ pub struct ReconnectSettings {
     pub(super) overlap: Duration,
     pub(super) clock_jump: Duration,
     pub(super) backoff: Backoff,
+    pub(super) crowd: Crowd,
+    pub(super) spread: Option<Duration>,
 }
 
 impl Default for ReconnectSettings {
@@ -105,8 +109,8 @@ impl Default for ReconnectSettings {
 impl ReconnectSettings {
     /// Proof of life every 90 s, asked for by pings; no planned replacement; waits of 1 s
     /// to 60 s between attempts of at most 25 s, so that something is heard of it at least
-    /// every 90 s even while nothing works.
-    pub const fn new() -> Self {
+    /// every 90 s even while nothing works. A member of the crowd of this process.
+    pub fn new() -> Self {
         Self {
             alive_within: Duration::from_secs(90),
             heartbeat: Some(Frame::Ping(Bytes::new())),
@@ -117,6 +121,8 @@ impl ReconnectSettings {
             overlap: Duration::from_secs(5),
             clock_jump: Duration::from_secs(30),
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
+            crowd: Crowd::of_process(),
+            spread: None,
         }
     }
 
@@ -169,6 +175,20 @@ impl ReconnectSettings {
     /// The waits between attempts.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
+        self
+    }
+
+    /// The sockets that this one comes back together with; those of the process if not set.
+    pub fn crowd(mut self, crowd: Crowd) -> Self {
+        self.crowd = crowd;
+        self
+    }
+
+    /// Spreads the first attempt after a cut over this span, however many sockets there are:
+    /// for many processes with few sockets each. Zero turns the spreading off. The crowd
+    /// decides if not set; see [`Crowd`].
+    pub const fn spread(mut self, span: Duration) -> Self {
+        self.spread = Some(span);
         self
     }
 }

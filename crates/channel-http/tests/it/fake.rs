@@ -233,20 +233,55 @@ pub struct World {
     pub socket: ReconnectingSocket,
 }
 
+/// A seeded generator (xorshift), so that every run draws the same.
+#[derive(Debug)]
+pub struct Dice(Mutex<u64>);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed * 2 + 1))
+    }
+}
+
+impl Random for Dice {
+    fn fill(&self, buffer: &mut [u8]) {
+        let mut state = self.0.lock().unwrap();
+        for byte in buffer {
+            *state ^= *state << 13;
+            *state ^= *state >> 7;
+            *state ^= *state << 17;
+            *byte = state.to_le_bytes()[4];
+        }
+    }
+}
+
+pub fn fake_clock() -> &'static FakeClock {
+    let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    Box::leak(Box::new(FakeClock(Mutex::new((
+        start,
+        Duration::from_secs(1000),
+    )))))
+}
+
 impl World {
     pub fn new(settings: ReconnectSettings, script: impl IntoIterator<Item = Outcome>) -> Self {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let clock: &'static FakeClock = Box::leak(Box::new(FakeClock(Mutex::new((
-            start,
-            Duration::from_secs(1000),
-        )))));
+        Self::with(fake_clock(), Arc::new(Zeros), settings, script)
+    }
+
+    /// A world whose time and chance are shared with others.
+    pub fn with(
+        clock: &'static FakeClock,
+        random: Arc<dyn Random>,
+        settings: ReconnectSettings,
+        script: impl IntoIterator<Item = Outcome>,
+    ) -> Self {
         let dial = Arc::new(FakeDial::default());
         dial.script.lock().unwrap().extend(script);
         let transport = Transport::new(
             Arc::new(Nothing),
             Arc::new(Nothing),
             Arc::new(SharedClock(clock)),
-            Arc::new(Zeros),
+            random,
         );
         let socket =
             ReconnectingSocket::new(Arc::clone(&dial) as Arc<dyn Dial>, &transport, settings);

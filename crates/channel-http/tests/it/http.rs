@@ -470,3 +470,82 @@ async fn a_bad_setting_is_an_error_and_not_a_panic() {
         assert_eq!(builder.build().unwrap_err().kind(), ErrorKind::Config);
     }
 }
+
+/// Every name is this machine.
+#[derive(Debug)]
+struct Home;
+
+#[channel_core::async_trait]
+impl Resolve for Home {
+    async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![IpAddr::from([127, 0, 0, 1])])
+    }
+}
+
+#[tokio::test]
+async fn a_host_gets_no_more_connections_than_it_may_have() {
+    let server = Server::start(|mut stream, _| async move {
+        while read_request(&mut stream).await.is_some() {
+            // Long enough for the others to want connections of their own.
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            if stream.write_all(ok("").as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    let client = HttpTransport::builder()
+        .max_connections_per_host(3)
+        .build()
+        .unwrap();
+    let url = |host: &str| format!("http://{host}:{}/", server.address.port());
+    let names = ["127.0.0.1"; 50].map(url);
+    let requests = names.iter().map(|url| client.execute(get(url)));
+    for response in futures_util::future::join_all(requests).await {
+        response.unwrap();
+    }
+    assert_eq!(server.connections(), 3);
+    // However a name is written, it is one host; another host has places of its own.
+    let client = HttpTransport::builder()
+        .max_connections_per_host(1)
+        .resolver(Arc::new(Home))
+        .build()
+        .unwrap();
+    let urls = [url("one.example"), url("ONE.example"), url("two.example")];
+    let requests = urls.iter().map(|url| client.execute(get(url)));
+    for response in futures_util::future::join_all(requests).await {
+        response.unwrap();
+    }
+    assert_eq!(server.connections(), 3 + 2);
+}
+
+#[tokio::test]
+async fn a_request_does_not_wait_for_ever_for_a_connection() {
+    let server = stalling("").await;
+    let client = HttpTransport::builder()
+        .max_connections_per_host(1)
+        .connect_timeout(Duration::from_millis(50))
+        .build()
+        .unwrap();
+    let url = format!("http://{}/", server.address);
+    let hangs = tokio::spawn({
+        let (client, request) = (client.clone(), get(&url));
+        async move { client.execute(request).await }
+    });
+    while server.connections() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let error = client.execute(get(&url)).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Timeout);
+    assert!(!error.may_have_arrived());
+    assert_eq!(server.connections(), 1);
+    // When the one connection has gone there is a place again.
+    hangs.abort();
+    drop(hangs.await);
+    let request = get(&url).deadline(Duration::from_millis(500));
+    let error = client.execute(request).await.unwrap_err();
+    assert!(error.may_have_arrived(), "{error:?}");
+    assert_eq!(server.connections(), 2);
+}

@@ -7,6 +7,7 @@ mod proxy;
 mod reconnect;
 mod server;
 mod socket;
+mod storm;
 #[cfg(any(feature = "tls-aws-lc", feature = "tls-ring"))]
 mod tls;
 
@@ -37,5 +38,6 @@ fn the_public_types_can_be_shared_or_moved_between_threads() {
     shared::<channel_http::guard::Guard>();
     shared::<channel_http::reconnect::ReconnectCounters>();
     shared::<channel_http::reconnect::ReconnectSettings>();
+    shared::<channel_http::reconnect::Crowd>();
     moved::<channel_http::reconnect::ReconnectingSocket>();
 }

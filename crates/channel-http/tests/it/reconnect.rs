@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{Backoff, Clock as _, CloseFrame, ErrorKind, Frame};
-use channel_http::reconnect::{Cause, ReconnectSettings, SocketEvent};
+use channel_http::reconnect::{Cause, Crowd, ReconnectSettings, SocketEvent};
 
 use crate::fake::{Outcome, World, short, shorts, source_of};
 
+/// The defaults, apart from the sockets of other tests in this process.
 fn settings() -> ReconnectSettings {
-    ReconnectSettings::new()
+    ReconnectSettings::new().crowd(Crowd::new())
 }
 
 const HOUR: u64 = 3600;
@@ -160,11 +161,33 @@ fn pain_22_a_server_that_accepts_and_drops_is_not_hammered() {
 
 #[test]
 fn ends_only_when_waiting_cannot_help() {
-    let mut world = World::new(settings(), [Outcome::Fail(ErrorKind::Unauthenticated)]);
-    let events = world.settle();
-    assert!(matches!(&events[0], Some(SocketEvent::Ended { error })
-        if error.kind() == ErrorKind::Unauthenticated));
-    assert!(events[1].is_none());
+    for kind in [
+        ErrorKind::Unauthenticated,
+        ErrorKind::Forbidden,
+        ErrorKind::Config,
+    ] {
+        let mut world = World::new(settings(), [Outcome::Fail(kind)]);
+        let events = world.settle();
+        assert!(matches!(&events[0], Some(SocketEvent::Ended { error })
+            if error.kind() == kind));
+        assert!(events[1].is_none());
+    }
+    for kind in [
+        ErrorKind::Invalid,
+        ErrorKind::NotFound,
+        ErrorKind::RateLimited,
+        ErrorKind::Unavailable,
+        ErrorKind::Uncertain,
+        ErrorKind::Unsupported,
+        ErrorKind::Protocol,
+    ] {
+        let mut world = World::new(settings(), [Outcome::Fail(kind)]);
+        assert_eq!(
+            shorts(&world.run(5)),
+            ["failed unopened", "opened"],
+            "{kind:?}"
+        );
+    }
 }
 
 #[test]
