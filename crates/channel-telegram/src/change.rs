@@ -13,6 +13,7 @@ use crate::call::{Fault, Pace, Room};
 use crate::client::{Method, Payload, json};
 use crate::error::{Reason, invalid};
 use crate::limits;
+use crate::plan;
 use crate::render::{self, Entity, Keyboard, Words};
 use crate::shared::Shared;
 
@@ -96,6 +97,7 @@ pub(crate) async fn edit(
     target: &MessageRef,
     message: &OutboundMessage,
 ) -> Result<()> {
+    let message = &*plan::spelled_out(message);
     let method = Method::EditMessageText;
     let operation = method.operation();
     if !message.attachments.is_empty() {

@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use channel_core::{
     Action, Actions, Attachment, Channel, ChannelInfo, CommandInfo, Commands, Delete, Destination,
-    Edit, Events, Identity, Media, MessageRef, OutboundMessage, React, Receipt, Received,
+    Edit, Events, Identity, Media, MessageRef, OutboundMessage, Parts, React, Receipt, Received,
     ReplyStream, Result, Stream, Typing, Webhook, async_trait,
 };
 use futures_core::stream::BoxStream;
 
 use crate::client::Method;
 use crate::shared::Shared;
-use crate::{change, events, media, outbound, stream};
+use crate::{change, events, media, outbound, plan, stream};
 
 /// A Telegram bot.
 ///
@@ -85,6 +85,9 @@ impl Channel for Telegram {
         Some(self)
     }
     fn as_commands(&self) -> Option<&dyn Commands> {
+        Some(self)
+    }
+    fn as_parts(&self) -> Option<&dyn Parts> {
         Some(self)
     }
 }
@@ -160,5 +163,15 @@ impl Actions for Telegram {
 impl Commands for Telegram {
     async fn publish_commands(&self, commands: &[CommandInfo]) -> Result<()> {
         change::publish_commands(&self.shared, commands).await
+    }
+}
+
+#[async_trait]
+impl Parts for Telegram {
+    fn parts(&self, message: &OutboundMessage) -> Result<usize> {
+        plan::count(&self.shared, message)
+    }
+    async fn send_part(&self, message: &OutboundMessage, part: usize) -> Result<Receipt> {
+        outbound::send_one(&self.shared, message, part).await
     }
 }

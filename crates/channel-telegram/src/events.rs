@@ -16,6 +16,7 @@ use crate::client::{Method, Payload};
 use crate::cursor::{Duty, LIMIT, token_of};
 use crate::error::{Failure, Reason};
 use crate::inbound;
+use crate::limits::KEPT;
 use crate::shared::{Me, Shared};
 use crate::wire::scan;
 
@@ -47,8 +48,6 @@ const LONGEST_HAND_OVER: Duration = Duration::from_secs(5);
 const PROOF_OF_LIFE: Duration = Duration::from_secs(30);
 /// How long a wait may last without a word: streams prove life at least every 90 s.
 const LONGEST_SILENCE: Duration = Duration::from_secs(75);
-/// How long Telegram keeps updates (<https://core.telegram.org/bots/api#getting-updates>).
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The events of a channel, for ever.
 pub(crate) fn stream(shared: Arc<Shared>) -> BoxStream<'static, Result<Received>> {

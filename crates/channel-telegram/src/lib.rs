@@ -19,6 +19,7 @@ mod memory;
 mod native;
 mod outbound;
 mod pacing;
+mod plan;
 mod read;
 mod render;
 mod shared;

@@ -1,8 +1,10 @@
-//! Telegram's numbers.
+//! Telegram's numbers, and what they allow to promise.
 
 use std::time::Duration;
 
-use channel_core::{AttachmentKind, Limits, Rate, TextLimit, TextUnit};
+use channel_core::{
+    AttachmentKind, Guarantees, Limits, Rate, Redelivery, Repeat, TextLimit, TextUnit,
+};
 
 /// The longest text of a message (<https://core.telegram.org/bots/api#sendmessage>).
 /// Telegram writes "characters"; entity offsets show that it counts UTF-16 units.
@@ -40,4 +42,18 @@ pub(crate) fn of(cloud: bool) -> Limits {
     limits.edit_pause_direct = Duration::from_secs(1);
     limits.edit_pause_group = Duration::from_secs(3);
     limits
+}
+
+/// How long Telegram keeps updates (<https://core.telegram.org/bots/api#getting-updates>).
+pub(crate) const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What can be promised. Telegram has no idempotency key and a bot cannot read what is in a
+/// chat, so a send whose answer was lost stays uncertain. All else sets a state.
+pub(crate) fn guarantees() -> Guarantees {
+    Guarantees::new(Redelivery::For(KEPT), Repeat::Doubles)
+        .call("edit a message", Repeat::Idempotent)
+        .call("delete a message", Repeat::Idempotent)
+        .call("react", Repeat::Idempotent)
+        .call("answer a press", Repeat::Idempotent)
+        .call("publish commands", Repeat::Idempotent)
 }

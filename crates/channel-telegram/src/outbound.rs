@@ -1,4 +1,4 @@
-//! Sending: a plan of parts, and its execution up to the first failure.
+//! Sending: the parts of a message in order up to the first failure, or one of them.
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use crate::call::{Fault, Pace, Room};
 use crate::client::{Method, Payload, json};
 use crate::error::{Reason, invalid};
 use crate::inbound::ReplyContext;
+use crate::plan::{self, Part, plan};
 use crate::render::{self, Entity, Keyboard, Words};
 use crate::shared::Shared;
 use crate::upload::{self, Batch};
@@ -116,16 +117,12 @@ struct TextFields<'a> {
     reply_markup: Option<&'a Keyboard<'a>>,
 }
 
-enum Part<'a> {
-    Text(Words, Option<&'a Keyboard<'a>>),
-    Files(Batch<'a>, Option<Words>, Option<&'a Keyboard<'a>>),
-}
-
-/// Sends a message.
+/// Sends a message: all its parts in order.
 pub(crate) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<Receipt> {
-    let operation = Method::SendMessage.operation();
-    let mut envelope = Envelope::new(&message.to, message.silent, Method::SendMessage)?;
-    let keyboard = render::keyboard(&message.buttons, operation)?;
+    let message = &*plan::spelled_out(message);
+    let method = Method::SendMessage;
+    let mut envelope = Envelope::new(&message.to, message.silent, method)?;
+    let keyboard = render::keyboard(&message.buttons, method.operation())?;
     let keyboard = keyboard.as_ref();
     if message.attachments.is_empty()
         && let Some(text) = render::short_plain(&message.body)
@@ -137,54 +134,33 @@ pub(crate) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<R
         let sent = send_text(shared, &envelope, text, &[], keyboard, pace).await?;
         return Ok(Receipt::new(vec![sent]));
     }
-    let parts = plan(shared, message, keyboard)?;
-    if matches!(envelope.room.address, Address::Guest { .. }) && parts.len() > 1 {
-        return Err(invalid("a guest query takes one message", operation));
-    }
+    let parts = plan(shared, envelope.room.address, message, keyboard)?;
     execute(shared, &mut envelope, parts).await
 }
 
-fn plan<'a>(
+/// Sends one part of a message. Whoever sends part by part repeats on its own, so that a
+/// later part is not more patient than the first.
+pub(crate) async fn send_one(
     shared: &Shared,
-    message: &'a OutboundMessage,
-    keyboard: Option<&'a Keyboard<'a>>,
-) -> Result<Vec<Part<'a>>> {
-    let batches = upload::batches(&message.attachments, &shared.info.limits)?;
-    let flat = render::flat(&message.body);
-    let is_blank = render::is_blank(flat.text());
-    let can_caption = batches.first().is_some_and(|first| {
-        first.takes_caption() && (keyboard.is_none() || first.takes_keyboard())
-    });
-    let as_caption = can_caption && crate::limits::CAPTION.fits(flat.text());
-    let (mut caption, texts) = if is_blank {
-        (None, Vec::new())
-    } else if as_caption {
-        (Some(Words::of(flat)), Vec::new())
-    } else {
-        (None, render::parts(&flat))
+    message: &OutboundMessage,
+    part: usize,
+) -> Result<Receipt> {
+    let message = &*plan::spelled_out(message);
+    let method = Method::SendMessage;
+    let operation = method.operation();
+    let mut envelope = Envelope::new(&message.to, message.silent, method)?;
+    let keyboard = render::keyboard(&message.buttons, operation)?;
+    let parts = plan(shared, envelope.room.address, message, keyboard.as_ref())?;
+    let Some(planned) = parts.get(part) else {
+        let message = format!("there is no part {part}, the message has {}", parts.len());
+        return Err(invalid(message, operation));
     };
-    let mut keyboard = keyboard;
-    let last = texts.len().saturating_sub(1);
-    let mut parts = Vec::with_capacity(texts.len() + batches.len());
-    for (index, words) in texts.into_iter().enumerate() {
-        let keyboard = if index == last { keyboard.take() } else { None };
-        parts.push(Part::Text(words, keyboard));
+    if part > 0 {
+        // Only the first message quotes.
+        envelope.quote = None;
     }
-    for batch in batches {
-        let keyboard = if batch.takes_keyboard() {
-            keyboard.take()
-        } else {
-            None
-        };
-        parts.push(Part::Files(batch, caption.take(), keyboard));
-    }
-    if keyboard.is_some() && !parts.is_empty() {
-        return Err(invalid(
-            "an album takes no buttons: add words to carry them",
-            Method::SendMediaGroup.operation(),
-        ));
-    }
-    Ok(parts)
+    let sent = send_part(shared, &envelope, planned, false).await?;
+    Ok(Receipt::new(sent))
 }
 
 async fn execute(

@@ -10,6 +10,7 @@ use crate::client::{Client, Method, Payload};
 use crate::config::TelegramConfig;
 use crate::cursor::Cursor;
 use crate::error::Failure;
+use crate::limits;
 use crate::memory::Memory;
 use crate::pacing::{Pacer, Pacing};
 use crate::webhook::MAX_BODY;
@@ -66,7 +67,8 @@ impl Shared {
         me: Me,
     ) -> Self {
         Self {
-            info: ChannelInfo::new(config.id.clone(), PLATFORM, limits),
+            info: ChannelInfo::new(config.id.clone(), PLATFORM, limits)
+                .guarantees(limits::guarantees()),
             routes: [Route::post(config.webhook_path.as_str(), MAX_BODY)],
             config,
             client,

@@ -15,6 +15,7 @@ use crate::change;
 use crate::client::{Method, Payload, json};
 use crate::error::Reason;
 use crate::outbound::{self, Envelope, MIDWAY_PATIENCE, MIDWAY_RETRIES, broken_off, retry_pause};
+use crate::plan;
 use crate::render::{self, Entity, Keyboard, Words};
 use crate::shared::Shared;
 
@@ -116,6 +117,7 @@ impl ReplyStream for Growing {
         if self.shown.is_empty() {
             return outbound::send(&self.shared, &message).await;
         }
+        let message = plan::spelled_out(&message).into_owned();
         let operation = Method::EditMessageText.operation();
         let keyboard = render::keyboard(&message.buttons, operation)?;
         let parts = render::parts(&render::flat(&message.body));

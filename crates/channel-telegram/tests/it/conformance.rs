@@ -11,7 +11,7 @@ use channel_testkit::Failure;
 use channel_testkit::conformance::{
     Ability, FakePlatform, Happened, Happening, Place, Report, Setup, Shown, Signing, Subject, run,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::fake::{ADA, BOT, Fake, TOKEN, grouped, private};
 use crate::webhook::{HEADER, SECRET, request};
@@ -67,6 +67,19 @@ impl Platform {
     }
 }
 
+/// The labels of a keyboard; inside a form it is JSON text.
+fn labels(markup: &Value) -> Vec<String> {
+    let parsed = markup
+        .as_str()
+        .map(|text| serde_json::from_str(text).unwrap());
+    let markup: Value = parsed.unwrap_or_else(|| markup.clone());
+    let rows = markup["inline_keyboard"].as_array();
+    let keys = rows.into_iter().flatten().filter_map(Value::as_array);
+    keys.flatten()
+        .map(|key| key["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
 #[async_trait]
 impl FakePlatform for Platform {
     fn claims(&self) -> Vec<Ability> {
@@ -81,7 +94,11 @@ impl FakePlatform for Platform {
                 *ability == receiving
                     || !matches!(
                         ability,
-                        Ability::Webhook | Ability::Events | Ability::SocketServer
+                        Ability::Webhook
+                            | Ability::Events
+                            | Ability::SocketServer
+                            | Ability::Cards
+                            | Ability::History
                     )
             })
             .collect()
@@ -100,11 +117,13 @@ impl FakePlatform for Platform {
         sent.map(|sent| {
             let at = MessageRef::new(sent.chat.into(), sent.id.into());
             let thread = sent.thread.map(ThreadId::from);
-            sent.files
+            let labels = labels(&sent.fields["reply_markup"]);
+            let shown = Shown::new(at, thread, sent.text);
+            let shown = sent
+                .files
                 .into_iter()
-                .fold(Shown::new(at, thread, sent.text), |shown, (name, bytes)| {
-                    shown.file(name, bytes)
-                })
+                .fold(shown, |shown, (name, bytes)| shown.file(name, bytes));
+            labels.into_iter().fold(shown, Shown::button)
         })
         .collect()
     }
@@ -198,6 +217,9 @@ impl FakePlatform for Platform {
         Some(self.fake.state.lock().unwrap().commands.clone())
     }
     fn shows_files(&self) -> bool {
+        true
+    }
+    fn shows_buttons(&self) -> bool {
         true
     }
 }

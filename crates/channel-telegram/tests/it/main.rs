@@ -19,6 +19,7 @@ mod fake;
 mod hostile;
 mod inbound;
 mod outbound;
+mod parts;
 mod readme;
 mod secrets;
 mod stream;

@@ -82,7 +82,12 @@ fn the_tables_are_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
     let text = std::fs::read_to_string(path).unwrap();
     let mut wanted = text.clone();
-    for (name, table) in [("abilities", abilities()), ("limits", limits())] {
+    let guarantees = Fake::new().channel().info().guarantees.to_markdown();
+    for (name, table) in [
+        ("guarantees", guarantees),
+        ("abilities", abilities()),
+        ("limits", limits()),
+    ] {
         let mark = format!("<!-- {name}: written by a test, UPDATE_README=1 -->\n");
         let start = wanted.find(&mark).unwrap() + mark.len();
         let end = start + wanted[start..].find("<!-- end -->").unwrap();
