@@ -31,6 +31,13 @@ use crate::worker::{Fence, WorkerId};
 /// A future that is dropped may or may not have written.
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// How long a lease on this store should last: long enough to outlive an outage of the
+    /// store, short enough that the work of a dead process is not left lying. A store that
+    /// knows otherwise that nobody else works on it needs no haste.
+    fn lease(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     /// Registers a worker whose lease ends at `now + lease` unless it is renewed.
     ///
     /// A store that can prove that no other worker is alive, such as one behind an
@@ -68,10 +75,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     async fn cursor(&self, channel: &ChannelId) -> Result<Option<String>, StoreError>;
 
     /// Takes over unfinished events that nobody with a living lease owns, oldest first, at
-    /// most `limit`. An event of a conversation in which a living worker owns an earlier
-    /// unfinished event is left alone, and so is one behind an earlier event that is left.
+    /// most `limit`. A conversation of which another living worker owns an unfinished event
+    /// is left alone as a whole, so that it never has two owners; the caller's own is not.
     /// Events that wait for their next attempt are claimed too, with their
     /// [`not_before`](StoredEvent::not_before): they hold their conversation.
+    ///
+    /// Other leases that have run out by `now` end here for good: what their workers still
+    /// write is refused.
     async fn claim(
         &self,
         fence: Fence,
@@ -103,7 +113,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(), StoreError>;
 
     /// Writes the plan of a delivery, all parts prepared, owned by the worker; or finds the
-    /// plan of the same channel and key and takes it over if nobody alive owns it.
+    /// plan of the same channel and key, finished or not, and takes it over if nobody alive
+    /// owns it. A plan that was dropped by hand is found with its parts as they were.
     async fn plan(
         &self,
         fence: Fence,
@@ -269,7 +280,8 @@ pub struct StoreError {
 #[non_exhaustive]
 pub enum StoreErrorKind {
     /// Disk full, read-only, locked, server gone: try again later, tell the platform that
-    /// nothing was taken.
+    /// nothing was taken. When an answer was lost on the way, the write may have happened
+    /// all the same: asking again says `Known` or `Illegal` then.
     Unavailable,
     /// Another worker has taken over: stop.
     Fenced,

@@ -1,0 +1,180 @@
+//! Deliveries in memory.
+
+use std::time::SystemTime;
+
+use super::state::{DeliveryRow, State, beyond};
+use crate::outbound::{DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery};
+use crate::rules::{self, NOBODY, fenced, no_delivery};
+use crate::store::{StoreError, StoreErrorKind};
+use crate::worker::Fence;
+
+impl State {
+    pub(crate) fn plan(
+        &mut self,
+        fence: Fence,
+        delivery: NewDelivery,
+        now: SystemTime,
+    ) -> Result<Planned, StoreError> {
+        self.check_alive(fence)?;
+        let key = (delivery.channel.clone(), delivery.key.clone());
+        if let Some(id) = self.keys.get(&key).copied() {
+            return self.plan_again(fence, id, delivery, now);
+        }
+        if self.open_deliveries.len() >= self.limits.unfinished {
+            return Err(StoreError::new(
+                StoreErrorKind::Unavailable,
+                "the store in memory is full of unfinished deliveries",
+            ));
+        }
+        self.last_delivery += 1;
+        let id = DeliveryId::new(self.last_delivery);
+        let row = DeliveryRow {
+            owner: fence,
+            parts: vec![Part::prepared(); delivery.parts],
+            delivery,
+            planned_at: now,
+            touched_at: now,
+            dropped: false,
+        };
+        self.keys.insert(key, id);
+        self.answers
+            .extend(row.delivery.answers.map(|seq| (seq, id)));
+        let stored = row.stored(id);
+        self.deliveries.insert(id, row);
+        self.file_delivery(id);
+        Ok(Planned::new(stored, true))
+    }
+
+    /// The plan that is there, taken over if nobody alive owns it.
+    fn plan_again(
+        &mut self,
+        fence: Fence,
+        id: DeliveryId,
+        asked: NewDelivery,
+        now: SystemTime,
+    ) -> Result<Planned, StoreError> {
+        self.end_leases(fence, now)?;
+        let row = self.deliveries.get(&id).ok_or_else(|| no_delivery(id))?;
+        let taken = self.is_taken(row.owner, fence);
+        let row = self
+            .deliveries
+            .get_mut(&id)
+            .ok_or_else(|| no_delivery(id))?;
+        if !taken {
+            row.owner = fence;
+        }
+        let mut stored = row.stored(id);
+        if row.dropped {
+            stored.delivery.message = asked.message;
+        }
+        Ok(Planned::new(stored, false))
+    }
+
+    pub(crate) fn update(
+        &mut self,
+        fence: Fence,
+        id: DeliveryId,
+        changes: Vec<(usize, Part)>,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.check_alive(fence)?;
+        let row = self.deliveries.get_mut(&id).filter(|row| !row.dropped);
+        let row = row.ok_or_else(|| no_delivery(id))?;
+        if row.owner != fence {
+            return Err(fenced());
+        }
+        row.parts = rules::update_parts(&row.parts, changes, id)?;
+        row.touched_at = now;
+        self.file_delivery(id);
+        Ok(())
+    }
+
+    pub(crate) fn claim_deliveries(
+        &mut self,
+        fence: Fence,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.end_leases(fence, now)?;
+        let free = |id: &&DeliveryId| {
+            self.deliveries
+                .get(id)
+                .is_some_and(|row| row.owner != fence && !self.is_taken(row.owner, fence))
+        };
+        let all = self.open_deliveries.iter();
+        let free: Vec<DeliveryId> = all.filter(free).take(limit).copied().collect();
+        let mut claimed = Vec::new();
+        for id in free {
+            if let Some(row) = self.deliveries.get_mut(&id) {
+                row.owner = fence;
+                claimed.push(row.stored(id));
+            }
+        }
+        Ok(claimed)
+    }
+
+    pub(crate) fn dead_deliveries(
+        &self,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Vec<DeadDelivery> {
+        let stuck = |id: &DeliveryId| {
+            let row = self.deliveries.get(id).filter(|row| row.is_stuck())?;
+            Some(DeadDelivery::new(row.stored(*id)))
+        };
+        let all = self.final_deliveries.range(beyond(after));
+        all.filter_map(stuck).take(limit).collect()
+    }
+
+    pub(crate) fn retry_delivery(&mut self, id: DeliveryId, now: SystemTime) -> bool {
+        let Some(row) = self.deliveries.get_mut(&id).filter(|row| row.is_stuck()) else {
+            return false;
+        };
+        row.parts = rules::revive_parts(&row.parts);
+        row.owner = NOBODY;
+        row.touched_at = now;
+        self.file_delivery(id);
+        true
+    }
+
+    pub(crate) fn drop_delivery(&mut self, id: DeliveryId, now: SystemTime) -> bool {
+        let Some(row) = self.deliveries.get_mut(&id).filter(|row| row.is_stuck()) else {
+            return false;
+        };
+        row.dropped = true;
+        row.delivery.message = rules::emptied(&row.delivery.message);
+        row.touched_at = now;
+        true
+    }
+
+    /// Keeps the two lists right, and the finished one short.
+    fn file_delivery(&mut self, id: DeliveryId) {
+        let Some(row) = self.deliveries.get(&id) else {
+            return;
+        };
+        if rules::moves(&row.parts) {
+            self.final_deliveries.remove(&id);
+            self.open_deliveries.insert(id);
+            return;
+        }
+        self.open_deliveries.remove(&id);
+        self.final_deliveries.insert(id);
+        while self.final_deliveries.len() > self.limits.history {
+            match self.final_deliveries.first().copied() {
+                Some(oldest) => self.forget_delivery(oldest),
+                None => return,
+            }
+        }
+    }
+
+    pub(crate) fn forget_delivery(&mut self, id: DeliveryId) {
+        self.final_deliveries.remove(&id);
+        let Some(row) = self.deliveries.remove(&id) else {
+            return;
+        };
+        if let Some(seq) = row.delivery.answers {
+            self.answers.remove(&(seq, id));
+        }
+        self.keys.remove(&(row.delivery.channel, row.delivery.key));
+    }
+}
