@@ -20,7 +20,7 @@ impl Channel for Standard {
         &self.0.info
     }
     async fn send(&self, message: &OutboundMessage) -> Result<Receipt> {
-        self.post(message)
+        self.post(&message.without_card())
     }
     async fn probe(&self) -> Result<Identity> {
         let config = &self.0.config;
@@ -61,7 +61,7 @@ impl Channel for Standard {
 #[async_trait]
 impl Edit for Standard {
     async fn edit(&self, target: &MessageRef, message: &OutboundMessage) -> Result<()> {
-        self.change(target, message)
+        self.change(target, &message.without_card())
     }
 }
 

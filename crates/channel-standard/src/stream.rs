@@ -94,6 +94,7 @@ impl ReplyStream for Growing {
 
     async fn finish(self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {
         const OPERATION: &str = "stream message";
+        let message = message.without_card();
         let Some(id) = &self.shown else {
             return self.channel.post(&message);
         };
