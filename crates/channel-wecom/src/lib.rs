@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod app;
+mod bot;
+mod card;
+mod door;
+mod env;
+mod error;
+mod inbound;
+mod limits;
+mod media;
+mod native;
+mod parts;
+mod render;
+mod token;
+mod upload;
+mod wire;
+
+pub use app::{WecomApp, WecomAppBuilder, WecomAppConfig};
+pub use bot::{WecomBot, WecomBotBuilder, WecomBotConfig};
+pub use native::WecomMessage;
+
+use channel_core::Platform;
+
+/// The platform's name, the same for all four products: one corp, one kind of user id.
+const PLATFORM: Platform = Platform::new("wecom");
