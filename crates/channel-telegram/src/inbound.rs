@@ -39,7 +39,9 @@ pub(crate) fn event(channel: &ChannelId, me: &Me, id: i64, raw: Bytes) -> Event 
 
 fn kind(channel: &ChannelId, me: &Me, kind: UpdateKind, raw: Raw) -> EventKind {
     match kind {
-        UpdateKind::Message(flavour, message) => of_message(channel, me, flavour, *message, raw),
+        UpdateKind::Message(flavour, mut message) => {
+            of_message(channel, me, flavour, &mut message, raw)
+        }
         UpdateKind::Callback(query) => EventKind::Action(Box::new(action(channel, *query, raw))),
         UpdateKind::Reaction(update) => reaction(channel, *update, raw),
         UpdateKind::Member(member) => {
@@ -68,9 +70,9 @@ fn sender_of(mut user: wire::User) -> Sender {
     sender
 }
 
-fn chat_of(chat: wire::Chat, id: ChatId) -> Chat {
+fn chat_of(chat: &mut wire::Chat, id: ChatId) -> Chat {
     let mut common = Chat::new(id, read::chat_kind(chat.kind));
-    common.title = chat.title;
+    common.title = chat.title.take();
     common
 }
 
@@ -82,11 +84,12 @@ fn target(chat: &ChatId, thread: Option<&ThreadId>) -> Target {
     }
 }
 
+/// Takes what it needs out of the message: moving the whole would cost more.
 fn of_message(
     channel: &ChannelId,
     me: &Me,
     flavour: Flavour,
-    mut message: wire::Message,
+    message: &mut wire::Message,
     raw: Raw,
 ) -> EventKind {
     if let Some(to) = message.migrate_to_chat_id {
@@ -121,7 +124,7 @@ fn of_message(
     }
 }
 
-fn common(channel: &ChannelId, me: &Me, mut wire: wire::Message, raw: Raw) -> Message {
+fn common(channel: &ChannelId, me: &Me, wire: &mut wire::Message, raw: Raw) -> Message {
     let (author, kind) = wire.author(Some(me.id));
     let mut sender = Sender::new(account(author), Proof::Asserted);
     sender.kind = kind;
@@ -130,7 +133,7 @@ fn common(channel: &ChannelId, me: &Me, mut wire: wire::Message, raw: Raw) -> Me
     let id = wire.common_id();
     let chat_id = wire.chat_id();
     let thread = wire.thread();
-    let return_address = return_address(channel, &wire, &chat_id, thread.as_ref(), &id);
+    let return_address = return_address(channel, wire, &chat_id, thread.as_ref(), &id);
 
     sender.name = if author == wire.chat.id && wire.chat.title.is_some() {
         wire.chat.title.clone()
@@ -142,15 +145,16 @@ fn common(channel: &ChannelId, me: &Me, mut wire: wire::Message, raw: Raw) -> Me
     let attachments = wire.attachments();
     let quoted = wire.quoted(Some(me.id));
     let sent_at = wire.sent_at();
-    let mut message = Message::new(id, chat_of(wire.chat, chat_id), sender, return_address);
+    let mut message = Message::new(id, chat_of(&mut wire.chat, chat_id), sender, return_address);
     message.thread = thread;
-    message.text = wire.text.or(wire.caption).unwrap_or_default();
+    let text = wire.text.take().or_else(|| wire.caption.take());
+    message.text = text.unwrap_or_default();
     message.formatted = formatted;
     message.attachments = attachments;
     message.addressed = addressed;
     message.reply_to = quoted;
     message.sent_at = sent_at;
-    message.album = wire.media_group_id;
+    message.album = wire.media_group_id.take();
     message.raw = raw;
     message
 }
@@ -176,7 +180,7 @@ fn return_address(
 fn service_membership(
     channel: &ChannelId,
     me: &Me,
-    message: wire::Message,
+    message: &mut wire::Message,
     user: wire::User,
     state: MemberState,
     raw: Raw,
@@ -184,7 +188,7 @@ fn service_membership(
     let is_me = user.id == me.id;
     let chat_id = message.chat_id();
     let reply = ReplyTo::new(channel.clone(), target(&chat_id, message.thread().as_ref()));
-    let chat = chat_of(message.chat, chat_id);
+    let chat = chat_of(&mut message.chat, chat_id);
     let membership = Membership::new(chat, sender_of(user), state, reply, raw);
     EventKind::Membership(Box::new(if is_me {
         membership.of_me()
@@ -193,7 +197,7 @@ fn service_membership(
     }))
 }
 
-fn membership(channel: &ChannelId, me: &Me, member: wire::Member, raw: Raw) -> Membership {
+fn membership(channel: &ChannelId, me: &Me, mut member: wire::Member, raw: Raw) -> Membership {
     let status = &member.new_chat_member;
     let state = match status.status.as_str() {
         "kicked" => MemberState::Removed,
@@ -204,7 +208,7 @@ fn membership(channel: &ChannelId, me: &Me, member: wire::Member, raw: Raw) -> M
     let chat_id = ChatId::from(member.chat.id);
     let reply = ReplyTo::new(channel.clone(), Target::chat(chat_id.clone()));
     let is_direct = member.chat.kind == wire::ChatType::Private;
-    let chat = chat_of(member.chat, chat_id);
+    let chat = chat_of(&mut member.chat, chat_id);
     if member.mine && is_direct {
         // The person has blocked or unblocked the bot: the person is who it is about.
         return Membership::new(chat, sender_of(member.from), state, reply, raw);
@@ -258,7 +262,7 @@ fn action(channel: &ChannelId, query: wire::CallbackQuery, raw: Raw) -> Action {
     let id = ActionId::from(query.id.as_str());
     let person = ChatId::from(query.from.id);
     let sender = sender_of(query.from);
-    if let Some(message) = query.message {
+    if let Some(mut message) = query.message {
         let chat_id = match &message.business_connection_id {
             Some(connection) => address::business_chat(connection, message.chat.id),
             None => message.chat.id.into(),
@@ -268,7 +272,7 @@ fn action(channel: &ChannelId, query: wire::CallbackQuery, raw: Raw) -> Action {
             .filter(|_| message.is_topic_message)
             .map(ThreadId::from);
         let reply = ReplyTo::new(channel.clone(), target(&chat_id, thread.as_ref()));
-        let chat = chat_of(message.chat, chat_id);
+        let chat = chat_of(&mut message.chat, chat_id);
         let mut action = Action::new(id, sender, query.data, chat, reply, raw);
         action.thread = thread;
         action.message = Some(match message.ephemeral_message_id {
