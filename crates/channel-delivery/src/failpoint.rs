@@ -1,0 +1,35 @@
+//! Named points at which a test makes the process die.
+//!
+//! With the feature `failpoint`, a process that was started with
+//! `CHANNEL_FAILPOINT=name:N` aborts when it reaches the point `name` for the N-th time.
+//! Without the feature a point is nothing.
+//!
+//! The points of the outbox are `planned` (the plan is written), `sending` (the attempt is
+//! written and no byte has left), `sent` (the platform has answered and nothing is written)
+//! and `recorded` (the result is written).
+
+/// Passes a point.
+#[cfg(feature = "failpoint")]
+pub fn hit(name: &str) {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static ARMED: LazyLock<Option<(String, u64)>> = LazyLock::new(|| {
+        let setting = std::env::var("CHANNEL_FAILPOINT").ok()?;
+        let (name, at) = setting.split_once(':')?;
+        Some((name.to_owned(), at.parse().ok()?))
+    });
+    static HITS: AtomicU64 = AtomicU64::new(0);
+
+    if let Some((armed, at)) = &*ARMED
+        && armed == name
+        && HITS.fetch_add(1, Ordering::Relaxed) + 1 == *at
+    {
+        std::process::abort();
+    }
+}
+
+/// Passes a point.
+#[cfg(not(feature = "failpoint"))]
+#[inline(always)]
+pub const fn hit(_name: &str) {}

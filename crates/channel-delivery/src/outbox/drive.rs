@@ -1,0 +1,396 @@
+//! Driving one delivery to its end.
+
+use std::time::Duration;
+
+use channel_core::{Backoff, ChatId, Error, ErrorKind, Receipt, ReplyStream, Target};
+
+use super::attempt::{Request, Shape, attempt, part_key};
+use super::ended::{Ended, reason};
+use super::record::{Record, Settled, Write};
+use super::report::count;
+use super::shared::{Halt, Outlet, Shared};
+use crate::failpoint;
+use crate::outbound::{Part, PartState, StoredDelivery};
+
+/// The first and the longest wait after a failure; doubled in between.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LAST_WAIT: Duration = Duration::from_secs(8);
+/// The wait where a platform says "too much" and not for how long.
+const RATE_LIMIT_WAIT: Duration = Duration::from_secs(1);
+/// Stands in the row of a part that the end of a stream was to become: an edit has no key,
+/// so that sending it again may double it whatever the platform does with keys.
+pub(super) const STREAM: &str = "ends a stream";
+
+/// What to do next.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Next {
+    /// Wait for the part's turn and write that it is being sent.
+    Begin(usize),
+    /// That is written: send it.
+    Send(usize),
+    /// It may have arrived: find out, or decide.
+    Doubt(usize),
+    /// All parts are final.
+    End,
+}
+
+pub(super) struct Driver<'a> {
+    pub(super) record: Record<'a>,
+    pub(super) outlet: &'a Outlet,
+    pub(super) shape: Shape,
+    /// When it came into hand, on the monotonic clock.
+    since: Duration,
+    pub(super) backoff: Backoff,
+    /// Until when to wait before the next step.
+    pub(super) wait_until: Option<Duration>,
+    /// Whether the present part may have arrived. From then on it is never `Failed`: what a
+    /// later attempt says does not tell what became of the first.
+    pub(super) doubt: bool,
+    /// When the first attempt began that may have arrived; unknown after a crash.
+    pub(super) began: Option<Duration>,
+    /// How many attempts at the present part were made here.
+    pub(super) attempts: u32,
+    /// Whether the next attempt carries the note.
+    pub(super) marked: bool,
+    moved: bool,
+    unrecorded: Option<Receipt>,
+    stream: Option<Box<dyn ReplyStream>>,
+}
+
+impl<'a> Driver<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        outlet: &'a Outlet,
+        stored: StoredDelivery,
+        since: Duration,
+    ) -> Self {
+        let message = &stored.delivery.message;
+        let shape = Shape::of(outlet.channel.as_ref(), message, stored.parts.len());
+        Self {
+            record: Record { shared, stored },
+            outlet,
+            shape,
+            since,
+            backoff: Backoff::new(FIRST_WAIT, LAST_WAIT),
+            wait_until: None,
+            doubt: false,
+            began: None,
+            attempts: 0,
+            marked: false,
+            moved: false,
+            unrecorded: None,
+            stream: None,
+        }
+    }
+
+    /// Ends a stream with the first attempt.
+    pub(super) fn ending(mut self, stream: Box<dyn ReplyStream>) -> Self {
+        self.stream = Some(stream);
+        self
+    }
+
+    pub(super) async fn run(mut self) -> Ended {
+        let ended = match self.steps().await {
+            Ok(()) => self.record.ended(),
+            Err(halt) => self
+                .record
+                .interrupted(&halt, self.unrecorded.take(), self.doubt),
+        };
+        ended.on(&self.outlet.channel.info().platform)
+    }
+
+    async fn steps(&mut self) -> Result<(), Halt> {
+        let mut next = self.first();
+        loop {
+            next = match next {
+                Next::Begin(part) => self.begin(part).await?,
+                Next::Send(part) => self.send(part).await?,
+                Next::Doubt(part) => self.resolve(part).await?,
+                Next::End => return Ok(()),
+            };
+        }
+    }
+
+    /// Where to go on: at the first part that is not proven delivered.
+    pub(super) fn first(&mut self) -> Next {
+        let parts = &self.record.stored.parts;
+        let open = parts
+            .iter()
+            .enumerate()
+            .find(|(_, part)| !matches!(part.state, PartState::Delivered | PartState::Suppressed));
+        let Some((index, part)) = open else {
+            return Next::End;
+        };
+        match part.state {
+            PartState::Prepared | PartState::Failed => Next::Begin(index),
+            PartState::Sending => {
+                self.doubt = true;
+                Next::Doubt(index)
+            }
+            _ => Next::End,
+        }
+    }
+
+    async fn begin(&mut self, index: usize) -> Result<Next, Halt> {
+        self.wait(index).await?;
+        if let Some(refused) = self.record.refused_before().await {
+            let how = Settled::new(PartState::Dead, format!("{refused} (remembered)"));
+            return self.settle(index, how).await;
+        }
+        if self.shape == Shape::Unfit {
+            let how = Settled::new(PartState::Dead, "invalid: the plan no longer fits");
+            return self.settle(index, how).await;
+        }
+        if !pass_hold(self.record.shared, self.outlet, self.end()).await? {
+            let how = Settled::new(PartState::Dead, "unauthenticated: the channel is held");
+            let how = how.because_of(ErrorKind::Unauthenticated);
+            return self.settle(index, how).await;
+        }
+        let Some(part) = self.begun(index) else {
+            return Ok(Next::End);
+        };
+        self.record
+            .write(vec![(index, part)], Write::Intent)
+            .await?;
+        failpoint::hit("sending");
+        Ok(Next::Send(index))
+    }
+
+    /// The part at the beginning of an attempt. `not_before` keeps when the first attempt
+    /// began that may have arrived: how long a key is good counts from there.
+    pub(super) fn begun(&mut self, index: usize) -> Option<Part> {
+        let part = self.record.part(index)?.clone();
+        let mut begun = part.sending();
+        if !self.doubt {
+            begun.not_before = self.record.shared.worker.now();
+            self.began = Some(self.now());
+            begun.reason = self.stream.as_ref().map(|_| STREAM.to_owned());
+        }
+        Some(begun)
+    }
+
+    async fn send(&mut self, index: usize) -> Result<Next, Halt> {
+        // What would be sent now could be sent by a successor too.
+        if let Some(lost) = self.record.shared.worker.why_lost() {
+            return Err(Halt::Lost(lost));
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        let key = part_key(&self.record.stored.delivery.key, index);
+        let message = &mut self.record.stored.delivery.message;
+        message.key = Some(key);
+        let request = match self.stream.take() {
+            Some(stream) => Request::Stream(stream, message),
+            None if self.marked => Request::Marked(message, index),
+            None => Request::Part(message, index),
+        };
+        let channel = self.outlet.channel.as_ref();
+        match attempt(self.record.shared, channel, self.shape, request).await {
+            Ok(receipt) => self.arrived(index, receipt).await,
+            Err(error) => self.failed(index, &error).await,
+        }
+    }
+
+    /// Records what the platform has, and in the same write that the next part is being
+    /// sent.
+    pub(super) async fn arrived(&mut self, index: usize, receipt: Receipt) -> Result<Next, Halt> {
+        failpoint::hit("sent");
+        self.outlet.hold.lift();
+        let Some(part) = self.record.part(index).cloned() else {
+            return Ok(Next::End);
+        };
+        self.unrecorded = Some(receipt.clone());
+        self.doubt = false;
+        self.marked = false;
+        self.began = None;
+        self.attempts = 0;
+        self.backoff.reset();
+        let mut changes = vec![(index, part.delivered(receipt))];
+        let following = index + 1;
+        let goes_on = self.goes_on_with(following);
+        if goes_on && let Some(part) = self.begun(following) {
+            changes.push((following, part));
+        }
+        self.record.write(changes, Write::Outcome).await?;
+        self.unrecorded = None;
+        failpoint::hit("recorded");
+        self.record.revive().await;
+        if goes_on {
+            failpoint::hit("sending");
+            return Ok(Next::Send(following));
+        }
+        Ok(self.first())
+    }
+
+    fn goes_on_with(&self, index: usize) -> bool {
+        let fresh = self
+            .record
+            .part(index)
+            .is_some_and(|part| part.state == PartState::Prepared);
+        fresh && !self.outlet.hold.is_held() && self.record.shared.check().is_ok()
+    }
+
+    pub(super) async fn failed(&mut self, index: usize, error: &Error) -> Result<Next, Halt> {
+        if let Some(partly) = error.delivered() {
+            // Sending it again would double what has arrived of it.
+            let mut how = self.given_up(error, "partly delivered");
+            how.partly = Some(partly.clone());
+            return self.settle(index, how).await;
+        }
+        if error.kind() == ErrorKind::Uncertain {
+            self.doubt = true;
+            self.wait_until = Some(self.later());
+            return Ok(Next::Doubt(index));
+        }
+        if let Some(chat) = error.moved_to()
+            && !self.moved
+        {
+            self.follow(chat.clone());
+            return self.again(index, Duration::ZERO, error).await;
+        }
+        let shared = self.record.shared;
+        let wait = match (error.kind(), error.retry_after()) {
+            (ErrorKind::RateLimited, wait) => wait.unwrap_or(RATE_LIMIT_WAIT),
+            (ErrorKind::Unavailable, wait) => wait.unwrap_or_default().max(self.back_off()),
+            (ErrorKind::Unauthenticated, _) => {
+                self.outlet.hold.refused(self.now(), shared.random.as_ref())
+            }
+            _ => return self.refuse(index, error).await,
+        };
+        if self.is_overdue() || wait > shared.settings.longest_wait {
+            let how = self.given_up(error, "given up");
+            return self.settle(index, how).await;
+        }
+        self.again(index, wait, error).await
+    }
+
+    /// Writes that the part failed and when it is tried again; one in doubt stays `Sending`.
+    async fn again(&mut self, index: usize, wait: Duration, error: &Error) -> Result<Next, Halt> {
+        let shared = self.record.shared;
+        count(&shared.counters.retried);
+        self.wait_until = Some(self.now().saturating_add(wait));
+        if self.doubt {
+            return Ok(Next::Doubt(index));
+        }
+        let Some(part) = self.record.part(index).cloned() else {
+            return Ok(Next::End);
+        };
+        let now = shared.worker.now();
+        let part = part.failed(now.checked_add(wait).unwrap_or(now), reason(error));
+        self.record
+            .write(vec![(index, part)], Write::Outcome)
+            .await?;
+        Ok(Next::Begin(index))
+    }
+
+    /// The platform said no.
+    async fn refuse(&mut self, index: usize, error: &Error) -> Result<Next, Halt> {
+        let to = &self.record.stored.delivery.message.to;
+        // What is not found may be the thread or the quoted message, and the chat is fine.
+        let names_more = to.target().thread.is_some() || to.quoted().is_some();
+        let of_the_chat = match error.kind() {
+            ErrorKind::Forbidden => true,
+            ErrorKind::NotFound => !names_more,
+            _ => false,
+        };
+        if of_the_chat {
+            let plan = &self.record.stored.delivery;
+            let chat = &plan.message.to.target().chat;
+            let shared = self.record.shared;
+            shared.bury(&plan.channel, chat, &reason(error)).await;
+        }
+        let how = self.given_up(error, "");
+        self.settle(index, how).await
+    }
+
+    /// How a part ends that is not sent again. In doubt it is uncertain, whatever the last
+    /// attempt said.
+    pub(super) fn given_up(&self, error: &Error, remark: &str) -> Settled {
+        let in_doubt = self.doubt || error.kind() == ErrorKind::Uncertain;
+        let state = if in_doubt {
+            PartState::Uncertain
+        } else {
+            PartState::Dead
+        };
+        let mut words = reason(error);
+        if !remark.is_empty() {
+            words = format!("{words} ({remark})");
+        }
+        Settled::new(state, words).because_of(error.kind())
+    }
+
+    pub(super) async fn settle(&mut self, index: usize, how: Settled) -> Result<Next, Halt> {
+        self.record.settle(index, how).await?;
+        self.doubt = false;
+        Ok(Next::End)
+    }
+
+    /// The chat lives on under another id; what was quoted there is gone.
+    fn follow(&mut self, chat: ChatId) {
+        self.moved = true;
+        self.record.stored.delivery.message.to = Target::chat(chat).into();
+    }
+
+    /// Waits for the moment of the next attempt.
+    pub(super) async fn wait(&mut self, index: usize) -> Result<(), Halt> {
+        let shared = self.record.shared;
+        let wait = match self.wait_until.take() {
+            Some(until) => until.saturating_sub(self.now()),
+            // Another process has written it, by a clock that may have been another one.
+            None => self.record.part(index).map_or(Duration::ZERO, |part| {
+                let wait = part.not_before.duration_since(shared.worker.now());
+                wait.unwrap_or_default().min(shared.settings.longest_wait)
+            }),
+        };
+        if wait.is_zero() {
+            return shared.check();
+        }
+        shared.pause(wait).await
+    }
+
+    pub(super) fn back_off(&mut self) -> Duration {
+        let wait = self.backoff.wait(self.record.shared.random.as_ref());
+        self.backoff.failed(Duration::ZERO);
+        wait
+    }
+
+    pub(super) fn later(&mut self) -> Duration {
+        let wait = self.back_off();
+        self.now().saturating_add(wait)
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.record.shared.clock.elapsed()
+    }
+
+    fn end(&self) -> Duration {
+        let span = self.record.shared.settings.give_up_after;
+        self.since.saturating_add(span)
+    }
+
+    /// Whether it has been in hand for so long that the next failure is the last.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.now() >= self.end()
+    }
+}
+
+/// Waits until the channel is not held; `false` if that takes until `end`.
+async fn pass_hold(shared: &Shared, outlet: &Outlet, end: Duration) -> Result<bool, Halt> {
+    loop {
+        let lifted = outlet.hold.lifted();
+        tokio::pin!(lifted);
+        // Registered before the look, so that a hold lifted in between is seen.
+        lifted.as_mut().enable();
+        let now = shared.clock.elapsed();
+        let Err(wait) = outlet.hold.pass(now) else {
+            return Ok(true);
+        };
+        if now >= end {
+            return Ok(false);
+        }
+        tokio::select! {
+            biased;
+            () = lifted => {}
+            paused = shared.pause(wait.min(end.saturating_sub(now))) => paused?,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What all deliveries of an outbox have in common.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use channel_core::{Channel, ChannelId, ChatId, Clock, Random};
+use tokio::sync::{Semaphore, watch};
+
+use super::hold::Hold;
+use super::registry::Registry;
+use super::report::Counters;
+use super::settings::OutboxSettings;
+use crate::engine::{Lost, Worker, lock};
+use crate::store::StoreError;
+
+/// How many dead targets are remembered in memory; the store remembers all.
+const KNOWN_DEAD: usize = 10_000;
+
+/// Why a delivery stopped before its end.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The worker has to stop.
+    Lost(Lost),
+    /// The row is another worker's.
+    Taken,
+    /// The outbox stops.
+    Stopping,
+    /// The store refused the write for good.
+    Store(StoreError),
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(lost) => lost.fmt(f),
+            Self::Taken => f.write_str("another worker has it"),
+            Self::Stopping => f.write_str("the outbox stops; it goes on after the next start"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A channel as the outbox sees it.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    pub(super) channel: Arc<dyn Channel>,
+    pub(super) hold: Hold,
+    pub(super) places: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) worker: Worker,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) settings: OutboxSettings,
+    pub(super) registry: Arc<Registry>,
+    pub(super) counters: Counters,
+    pub(super) recovery: tokio::sync::Mutex<()>,
+    pub(super) recovered: Arc<Semaphore>,
+    /// Whether everything that older workers left behind is in hand.
+    pub(super) caught_up: AtomicBool,
+    outlets: Mutex<HashMap<ChannelId, Arc<Outlet>>>,
+    known_dead: Mutex<HashSet<(ChannelId, ChatId)>>,
+    stop: watch::Sender<bool>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        worker: Worker,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        settings: OutboxSettings,
+    ) -> Self {
+        let recovered = Arc::new(Semaphore::new(places(settings.recovered_at_once)));
+        Self {
+            worker,
+            clock,
+            random,
+            settings,
+            registry: Registry::new(),
+            counters: Counters::default(),
+            recovery: tokio::sync::Mutex::new(()),
+            recovered,
+            caught_up: AtomicBool::new(false),
+            outlets: Mutex::default(),
+            known_dead: Mutex::default(),
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    pub(super) fn register(&self, channel: Arc<dyn Channel>) {
+        let id = channel.info().id.clone();
+        let outlet = Arc::new(Outlet {
+            channel,
+            hold: Hold::new(),
+            places: Arc::new(Semaphore::new(places(self.settings.at_once))),
+        });
+        lock(&self.outlets).insert(id, outlet);
+    }
+
+    pub(super) fn outlet(&self, channel: &ChannelId) -> Option<Arc<Outlet>> {
+        lock(&self.outlets).get(channel).cloned()
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    /// Waits until the outbox stops.
+    pub(super) async fn stopped(&self) {
+        let mut stop = self.stop.subscribe();
+        // The sender lives in `self`, so this never fails.
+        let _ = stop.wait_for(|stop| *stop).await;
+    }
+
+    /// Fails if nothing new may begin.
+    pub(super) fn check(&self) -> Result<(), Halt> {
+        if let Some(lost) = self.worker.why_lost() {
+            return Err(Halt::Lost(lost));
+        }
+        if self.is_stopping() {
+            return Err(Halt::Stopping);
+        }
+        Ok(())
+    }
+
+    /// Waits; fails at once when nothing new may begin.
+    pub(super) async fn pause(&self, duration: Duration) -> Result<(), Halt> {
+        self.check()?;
+        tokio::select! {
+            biased;
+            lost = self.worker.lost() => Err(Halt::Lost(lost)),
+            () = self.stopped() => Err(Halt::Stopping),
+            () = self.clock.sleep(duration) => Ok(()),
+        }
+    }
+
+    /// Why nothing is to be sent to a chat. A store that does not answer is no reason.
+    pub(super) async fn dead_target(&self, channel: &ChannelId, chat: &ChatId) -> Option<String> {
+        let store = self.worker.store();
+        let found = store.dead_target(channel, chat, self.worker.now()).await;
+        found.ok().flatten().map(|(_, reason)| reason)
+    }
+
+    /// Remembers that a chat does not want us.
+    pub(super) async fn bury(&self, channel: &ChannelId, chat: &ChatId, reason: &str) {
+        let now = self.worker.now();
+        let until = now.checked_add(self.settings.dead_target_for);
+        let dead = Some((until.unwrap_or(now), reason.to_owned()));
+        if let Err(error) = self.worker.store().set_target(channel, chat, dead).await {
+            tracing::warn!(%channel, %error, "a dead target was not remembered");
+            return;
+        }
+        let mut known = lock(&self.known_dead);
+        if known.len() < KNOWN_DEAD {
+            known.insert((channel.clone(), chat.clone()));
+        }
+    }
+
+    /// Forgets that a chat did not want us, if we know that it did.
+    pub(super) async fn exhume(&self, channel: &ChannelId, chat: &ChatId) {
+        let known = {
+            let mut known = lock(&self.known_dead);
+            !known.is_empty() && known.remove(&(channel.clone(), chat.clone()))
+        };
+        if known && let Err(error) = self.worker.store().set_target(channel, chat, None).await {
+            tracing::warn!(%channel, %error, "a dead target was not forgotten");
+        }
+    }
+
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+}
+
+fn places(count: usize) -> usize {
+    count.clamp(1, u32::MAX as usize >> 3)
+}

@@ -1,0 +1,244 @@
+//! The tasks that run deliveries.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use channel_core::{ErrorKind, ReplyStream};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::conversation;
+use super::drive::Driver;
+use super::ended::Ended;
+use super::record::{Record, Settled};
+use super::registry::{Entry, Registry, Ticket};
+use super::report::count;
+use super::shared::{Halt, Outlet, Shared};
+use crate::failpoint;
+use crate::outbound::{NewDelivery, PartState, StoredDelivery};
+use crate::store::{StoreError, StoreErrorKind};
+
+/// How often to look whether the channel of a recovered delivery is there.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// A new delivery.
+pub(super) struct Job {
+    plan: NewDelivery,
+    /// Why it is not to be shown.
+    hidden: Option<&'static str>,
+    stream: Option<Box<dyn ReplyStream>>,
+}
+
+impl Job {
+    pub(super) const fn send(plan: NewDelivery, hidden: Option<&'static str>) -> Self {
+        Self {
+            plan,
+            hidden,
+            stream: None,
+        }
+    }
+
+    /// What a stream ends with is one part: it ends with one call.
+    pub(super) fn stream(mut plan: NewDelivery, stream: Box<dyn ReplyStream>) -> Self {
+        plan.parts = 1;
+        Self {
+            plan,
+            hidden: None,
+            stream: Some(stream),
+        }
+    }
+
+    pub(super) async fn run(self, shared: Arc<Shared>, outlet: Arc<Outlet>, mut ticket: Ticket) {
+        let since = shared.clock.elapsed();
+        ticket.turn_to_plan().await;
+        let stored = match plan(&shared, self.plan).await {
+            Ok(stored) => stored,
+            Err(ended) => {
+                ticket.end(ended);
+                ticket.planned();
+                // Whoever stands behind must not overtake those in front.
+                return ticket.turn().await;
+            }
+        };
+        failpoint::hit("planned");
+        ticket.planned();
+        ticket.turn().await;
+        let mut record = Record {
+            shared: &shared,
+            stored,
+        };
+        let untouched = |record: &Record<'_>| {
+            let parts = &record.stored.parts;
+            parts.iter().all(|part| part.state == PartState::Prepared)
+        };
+        if let Some(reason) = self.hidden
+            && untouched(&record)
+        {
+            let ended = match record.suppress(reason).await {
+                Ok(()) => record.ended(),
+                Err(halt) => record.interrupted(&halt, None, false),
+            };
+            return ticket.end(ended);
+        }
+        let fresh = untouched(&record);
+        let mut driver = Driver::new(&shared, &outlet, record.stored, since);
+        if let Some(stream) = self.stream
+            && fresh
+        {
+            driver = driver.ending(stream);
+        }
+        ticket.end(driver.run().await);
+    }
+}
+
+async fn plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Ended> {
+    if let Err(halt) = shared.check() {
+        return Err(not_planned(&halt, ErrorKind::Unavailable));
+    }
+    let worker = &shared.worker;
+    let planned = worker
+        .store()
+        .plan(worker.fence(), plan, worker.now())
+        .await;
+    match planned {
+        Ok(planned) => Ok(planned.delivery),
+        Err(error) => {
+            if error.kind() == StoreErrorKind::Fenced {
+                worker.check().await;
+            }
+            let halt = Halt::Store(error);
+            let kind = match &halt {
+                Halt::Store(error) if error.kind() == StoreErrorKind::Config => ErrorKind::Config,
+                Halt::Store(error) if is_ours(error) => ErrorKind::Protocol,
+                _ => ErrorKind::Unavailable,
+            };
+            Err(not_planned(&halt, kind))
+        }
+    }
+}
+
+fn is_ours(error: &StoreError) -> bool {
+    matches!(
+        error.kind(),
+        StoreErrorKind::Illegal | StoreErrorKind::Corrupt
+    )
+}
+
+fn not_planned(halt: &Halt, kind: ErrorKind) -> Ended {
+    Ended::not(kind, format!("nothing was sent: {halt}"))
+}
+
+/// Takes over what is free, in the order in which it was planned, until nothing is left.
+pub(super) async fn recover(shared: &Arc<Shared>) -> Result<usize, StoreError> {
+    let _one_at_a_time = shared.recovery.lock().await;
+    let mut recovered = 0;
+    loop {
+        let Some(mut places) = places(shared).await else {
+            return Ok(recovered);
+        };
+        let limit = places.num_permits();
+        let worker = &shared.worker;
+        let claimed = worker
+            .store()
+            .claim_deliveries(worker.fence(), limit, worker.now())
+            .await?;
+        let last = claimed.len() < limit;
+        recovered += claimed.len();
+        for stored in claimed {
+            go_on(shared, stored, places.split(1));
+        }
+        if last {
+            shared.caught_up.store(true, Ordering::Release);
+            return Ok(recovered);
+        }
+    }
+}
+
+/// Waits for room; `None` when the outbox stops.
+async fn places(shared: &Shared) -> Option<OwnedSemaphorePermit> {
+    let permit = tokio::select! {
+        biased;
+        () = shared.stopped() => return None,
+        _ = shared.worker.lost() => return None,
+        permit = Arc::clone(&shared.recovered).acquire_owned() => permit,
+    };
+    let mut permit = permit.ok()?;
+    let more = u32::try_from(shared.recovered.available_permits()).unwrap_or(u32::MAX);
+    if let Ok(rest) = Arc::clone(&shared.recovered).try_acquire_many_owned(more) {
+        permit.merge(rest);
+    }
+    Some(permit)
+}
+
+fn go_on(shared: &Arc<Shared>, stored: StoredDelivery, permit: Option<OwnedSemaphorePermit>) {
+    let plan = &stored.delivery;
+    let entry = Registry::enter(
+        &shared.registry,
+        conversation(&plan.channel, &plan.message),
+        plan.key.clone(),
+        stored.planned_at,
+    );
+    // Whoever sends the same key at this moment finds the plan and goes on with it.
+    let Entry::Mine(ticket) = entry else {
+        return;
+    };
+    ticket.planned();
+    count(&shared.counters.recovered);
+    let task = resume(Arc::clone(shared), stored, ticket);
+    shared.settings.spawn.spawn(Box::pin(async move {
+        task.await;
+        drop(permit);
+    }));
+}
+
+async fn resume(shared: Arc<Shared>, stored: StoredDelivery, mut ticket: Ticket) {
+    let since = shared.clock.elapsed();
+    ticket.turn().await;
+    let ended = match outlet(&shared, &stored, since).await {
+        Ok(Some(outlet)) => Driver::new(&shared, &outlet, stored, since).run().await,
+        Ok(None) => without_channel(&shared, stored).await,
+        Err(halt) => {
+            let shared = &shared;
+            Record { shared, stored }.interrupted(&halt, None, false)
+        }
+    };
+    ticket.end(ended);
+}
+
+/// The channel of a recovered delivery, which may be registered after the recovery began.
+async fn outlet(
+    shared: &Shared,
+    stored: &StoredDelivery,
+    since: Duration,
+) -> Result<Option<Arc<Outlet>>, Halt> {
+    let end = since.saturating_add(shared.settings.give_up_after);
+    loop {
+        if let Some(outlet) = shared.outlet(&stored.delivery.channel) {
+            return Ok(Some(outlet));
+        }
+        if shared.clock.elapsed() >= end {
+            return Ok(None);
+        }
+        shared.pause(LOOK_AGAIN).await?;
+    }
+}
+
+async fn without_channel(shared: &Shared, stored: StoredDelivery) -> Ended {
+    let open = stored.parts.iter().position(|part| !part.state.is_final());
+    let mut record = Record { shared, stored };
+    let Some(index) = open else {
+        return record.ended();
+    };
+    let state = match record.part(index).map(|part| part.state) {
+        Some(PartState::Sending) => PartState::Uncertain,
+        _ => PartState::Dead,
+    };
+    let how = Settled::new(state, "config: the channel is not there");
+    match record
+        .settle(index, how.because_of(ErrorKind::Config))
+        .await
+    {
+        Ok(()) => record.ended(),
+        Err(halt) => record.interrupted(&halt, None, false),
+    }
+}
