@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use channel_core::{
     Action, Actions, Attachment, Channel, ChannelInfo, Delete, Destination, Edit, Error, ErrorKind,
-    Events, HttpBody, HttpRequest, Identity, Media, MessageRef, OutboundMessage, React, Receipt,
-    ReplyStream, Result, SocketServer, Stream, Typing, Webhook, async_trait,
+    Events, HttpBody, HttpRequest, Identity, Media, MessageRef, OutboundMessage, Parts, React,
+    Receipt, ReplyStream, Result, SocketServer, Stream, Typing, Webhook, async_trait,
 };
 
 use crate::Standard;
@@ -55,6 +55,19 @@ impl Channel for Standard {
     }
     fn as_actions(&self) -> Option<&dyn Actions> {
         Some(self)
+    }
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Parts for Standard {
+    fn parts(&self, message: &OutboundMessage) -> Result<usize> {
+        Ok(self.count_parts(message))
+    }
+    async fn send_part(&self, message: &OutboundMessage, part: usize) -> Result<Receipt> {
+        self.post_part(message, part)
     }
 }
 

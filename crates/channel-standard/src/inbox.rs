@@ -9,9 +9,7 @@ use channel_core::{Event, EventId, EventKind};
 
 use crate::link::Link;
 use crate::mirror::Mirror;
-
-/// Ids of inbound frames that are remembered.
-const REMEMBERED: usize = 10_000;
+use crate::seen::Seen;
 
 /// SHA-256 of what a frame says.
 pub(crate) type Hash = [u8; 32];
@@ -47,13 +45,13 @@ impl Waiting {
 
 /// What is known of a frame id.
 #[derive(Debug)]
-struct Seen {
+struct Past {
     hash: Hash,
-    state: SeenState,
+    state: PastState,
 }
 
 #[derive(Debug)]
-enum SeenState {
+enum PastState {
     Waiting(u64),
     Accepted(SystemTime, Option<Box<Press>>),
 }
@@ -97,8 +95,7 @@ pub(crate) struct Inbox {
     /// Taken and dropped by the application: for its next stream, or for the client that
     /// sends them again.
     returned: VecDeque<u64>,
-    seen: HashMap<EventId, Seen>,
-    order: VecDeque<EventId>,
+    seen: Seen<Past>,
     /// The number of the stream that is live.
     stream: u64,
     waker: Option<Waker>,
@@ -112,8 +109,7 @@ impl Inbox {
             waiting: HashMap::new(),
             queue: VecDeque::new(),
             returned: VecDeque::new(),
-            seen: HashMap::new(),
-            order: VecDeque::new(),
+            seen: Seen::new(),
             stream: 0,
             waker: None,
         }
@@ -134,8 +130,8 @@ impl Inbox {
                 return Admission::Conflict;
             }
             let token = match &mut seen.state {
-                SeenState::Waiting(token) => *token,
-                SeenState::Accepted(at, press) => {
+                PastState::Waiting(token) => *token,
+                PastState::Accepted(at, press) => {
                     if let Some(press) = press {
                         press.answer = answer.clone();
                         press.answered = true;
@@ -174,7 +170,8 @@ impl Inbox {
         let token = self.next;
         self.next += 1;
         if let Some(hash) = hash {
-            self.remember(event.id.clone(), hash, token);
+            let state = PastState::Waiting(token);
+            self.seen.insert(event.id.clone(), Past { hash, state });
         }
         let waiting = Waiting {
             event,
@@ -186,18 +183,6 @@ impl Inbox {
         self.waiting.insert(token, waiting);
         self.queue.push_back(token);
         self.wake();
-    }
-
-    fn remember(&mut self, id: EventId, hash: Hash, token: u64) {
-        while self.order.len() >= REMEMBERED {
-            if let Some(old) = self.order.pop_front() {
-                self.seen.remove(&old);
-            }
-        }
-        let state = SeenState::Waiting(token);
-        if self.seen.insert(id.clone(), Seen { hash, state }).is_none() {
-            self.order.push_back(id);
-        }
     }
 
     /// Begins a stream and ends the one before it; dropped events come first.
@@ -240,7 +225,7 @@ impl Inbox {
                     answered: waiting.answered,
                 })
             });
-            seen.state = SeenState::Accepted(now, press);
+            seen.state = PastState::Accepted(now, press);
         }
         Some(waiting)
     }
@@ -249,7 +234,6 @@ impl Inbox {
     pub(crate) fn refuse(&mut self, token: u64) -> Option<Waiting> {
         let waiting = self.waiting.remove(&token)?;
         if waiting.remembered {
-            // The id stays in the order, where it is harmless, until its turn comes.
             self.seen.remove(&waiting.event.id);
         }
         Some(waiting)
@@ -268,14 +252,14 @@ impl Inbox {
 
     /// Whether an id is remembered.
     pub(crate) fn knows(&self, id: &EventId) -> bool {
-        self.seen.contains_key(id)
+        self.seen.contains(id)
     }
 
     /// The press with this id.
     pub(crate) fn find_press(&mut self, id: &EventId) -> Option<Found<'_>> {
         match &mut self.seen.get_mut(id)?.state {
-            SeenState::Accepted(_, press) => press.as_deref_mut().map(Found::Accepted),
-            SeenState::Waiting(token) => {
+            PastState::Accepted(_, press) => press.as_deref_mut().map(Found::Accepted),
+            PastState::Waiting(token) => {
                 let waiting = self.waiting.get_mut(token)?;
                 waiting.is_press().then_some(Found::Waiting(waiting))
             }

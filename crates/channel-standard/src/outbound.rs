@@ -13,6 +13,7 @@ use crate::history::Owner;
 use crate::hub::{Hub, Place};
 use crate::link::Link;
 use crate::message::{PLATFORM, media_id};
+use crate::parts::Plan;
 use crate::render::{Part, render};
 use crate::standard::Shared;
 use crate::time;
@@ -30,12 +31,12 @@ pub(crate) struct Draft<'a> {
     pub(crate) quotes: Option<&'a str>,
     pub(crate) thread: Option<&'a str>,
     pub(crate) files: &'a [File],
-    pub(crate) buttons: &'a [Vec<server::Button>],
+    pub(crate) buttons: Vec<Vec<server::Button>>,
     pub(crate) purpose: Purpose,
     pub(crate) is_final: bool,
 }
 
-fn fail(kind: ErrorKind, message: impl Into<String>, operation: &'static str) -> Error {
+pub(crate) fn fail(kind: ErrorKind, message: impl Into<String>, operation: &'static str) -> Error {
     Error::new(kind, message).on(PLATFORM, operation)
 }
 
@@ -81,8 +82,7 @@ impl Standard {
         Ok(receipt(&place, messages))
     }
 
-    /// Posts the parts: files go with the last text, further files and the buttons after
-    /// them.
+    /// Posts all parts.
     pub(crate) fn post_parts(
         &self,
         hub: &mut Hub,
@@ -92,30 +92,14 @@ impl Standard {
         batches: &[Vec<File>],
         operation: &'static str,
     ) -> Result<Vec<MessageId>> {
-        let buttons = buttons(&message.buttons);
-        let thread = message.to.target().thread.as_ref();
-        let mut quotes = message.to.quoted().map(MessageId::as_str);
-        // The last text and the first files share a message.
-        let shared = usize::from(!parts.is_empty() && !batches.is_empty());
-        let count = parts.len() + batches.len() - shared;
-        let mut messages = Vec::with_capacity(count);
-        for index in 0..count {
-            let part = parts.get(index);
-            let files = (index + shared)
-                .checked_sub(parts.len())
-                .and_then(|index| batches.get(index));
-            let draft = Draft {
-                text: part.map_or("", |part| &part.text),
-                format: part.map_or(Format::Plain, |part| part.format),
-                quotes: quotes.take(),
-                thread: thread.map(|thread| thread.as_str()),
-                files: files.map_or(&[], Vec::as_slice),
-                buttons: if index + 1 == count { &buttons } else { &[] },
-                purpose: message.purpose,
-                is_final: true,
-            };
-            messages.push(self.0.publish(hub, place, &draft));
-        }
+        let plan = Plan::new(parts, batches.len());
+        let messages: Vec<_> = (0..plan.len())
+            .map(|index| {
+                let files = plan.batch(index).and_then(|batch| batches.get(batch));
+                let draft = plan.draft(message, index, files.map_or(&[], Vec::as_slice));
+                self.0.publish(hub, place, &draft)
+            })
+            .collect();
         if messages.is_empty() {
             return Err(fail(ErrorKind::Invalid, "nothing to send", operation));
         }
@@ -285,7 +269,7 @@ impl Standard {
     }
 }
 
-fn receipt(place: &Place, messages: Vec<MessageId>) -> Receipt {
+pub(crate) fn receipt(place: &Place, messages: Vec<MessageId>) -> Receipt {
     let at = |id| MessageRef::new(place.chat.clone(), id);
     Receipt::new(messages.into_iter().map(at).collect())
 }
@@ -355,7 +339,7 @@ impl Shared {
                 in_reply_to: draft.quotes,
                 thread: draft.thread,
                 attachments: draft.files,
-                buttons: draft.buttons,
+                buttons: &draft.buttons,
                 purpose: match draft.purpose {
                     Purpose::Reasoning => Some("reasoning"),
                     Purpose::Tool => Some("tool"),
@@ -368,7 +352,7 @@ impl Shared {
         });
         let id = MessageId::from(id);
         hub.history_mut(place)
-            .remember(id.clone(), Owner::Bot, draft.buttons);
+            .remember(id.clone(), Owner::Bot, &draft.buttons);
         id
     }
 

@@ -1,6 +1,7 @@
 //! The plain HTTP side: `/info` for browsers, which cannot see why an upgrade was
 //! refused, and `/media` for files that are too large for a frame.
 
+use std::net::IpAddr;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -58,7 +59,8 @@ impl Standard {
         if *request.method() == Method::OPTIONS {
             return self.preflight(request, is_info);
         }
-        self.0.authenticate(request.headers(), uri.query(), None)?;
+        let peer = request.extensions().get::<IpAddr>().copied();
+        self.0.authenticate(request.headers(), uri.query(), peer)?;
         match (is_info, request.method()) {
             (true, &Method::GET) => self.info_page(),
             (false, &Method::POST) => Ok(self.upload(request)),

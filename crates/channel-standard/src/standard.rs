@@ -8,12 +8,12 @@ use std::task::Waker;
 use std::time::Duration;
 
 use channel_core::{
-    AttachmentKind, ChannelId, ChannelInfo, Limits, Result, Route, Secret, TextLimit, TextUnit,
-    Transport,
+    AttachmentKind, ChannelId, ChannelInfo, Guarantees, Limits, Redelivery, Repeat, Result, Route,
+    Secret, TextLimit, TextUnit, Transport,
 };
 
 use crate::auth::{Credentials, Failures, Grant};
-use crate::config::{StandardBuilder, StandardConfig};
+use crate::config::{AckAfter, StandardBuilder, StandardConfig};
 use crate::hub::Hub;
 use crate::link::{Bounds, Closing, Link};
 use crate::message::PLATFORM;
@@ -95,6 +95,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What can be promised. Clients send again what was not acknowledged, so that depends on
+/// when they are told. Keys of sends are recognised while the process lives, but it takes
+/// the end of the process to lose the answer of a send, so that is not claimed.
+fn guarantees(ack_after: AckAfter) -> Guarantees {
+    let redelivery = match ack_after {
+        AckAfter::Stored => Redelivery::UntilAcknowledged,
+        AckAfter::Delivered => Redelivery::Never,
+    };
+    Guarantees::new(redelivery, Repeat::Doubles)
+        .call("edit a message", Repeat::Idempotent)
+        .call("delete a message", Repeat::Idempotent)
+        .call("react", Repeat::Idempotent)
+        .call("answer a press", Repeat::Idempotent)
+}
+
 impl Standard {
     /// Begins with the defaults; [`token`](StandardBuilder::token) is the only thing that
     /// is needed.
@@ -133,7 +148,8 @@ impl Standard {
         transport.random.fill(&mut boot);
         let boot = format!("c{:08x}", u32::from_le_bytes(boot));
         Self(Arc::new(Shared {
-            info: ChannelInfo::new(ChannelId::new(&config.id), PLATFORM, limits),
+            info: ChannelInfo::new(ChannelId::new(&config.id), PLATFORM, limits)
+                .guarantees(guarantees(config.ack_after)),
             origins,
             transport,
             paths,

@@ -62,7 +62,7 @@ impl ReplyStream for Growing {
                 quotes: self.to.quoted().map(MessageId::as_str),
                 thread: target.thread.as_ref().map(|thread| thread.as_str()),
                 files: &[],
-                buttons: &[],
+                buttons: Vec::new(),
                 purpose: Purpose::Reply,
                 is_final: false,
             };

@@ -200,12 +200,7 @@ fn data(file: &Value) -> Bytes {
 #[async_trait]
 impl FakePlatform for Browser {
     fn claims(&self) -> Vec<Ability> {
-        let without = [
-            Ability::Commands,
-            Ability::Parts,
-            Ability::Cards,
-            Ability::History,
-        ];
+        let without = [Ability::Commands, Ability::Cards, Ability::History];
         let all = Ability::ALL.into_iter();
         all.filter(|ability| !without.contains(ability)).collect()
     }

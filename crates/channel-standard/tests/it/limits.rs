@@ -1,12 +1,12 @@
 //! Floods, wrong guesses, identities.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use channel_core::{Events as _, Proof, SocketServer as _};
+use channel_core::{Answer, Events as _, Proof, SocketServer as _, Webhook as _};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
-use crate::world::{TOKEN, World, bearer, codes, message, now, types};
+use crate::world::{TOKEN, World, ack, bearer, codes, message, now, types};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,6 +62,68 @@ fn an_address_that_guesses_has_to_wait() {
     assert!(world.channel.accept(&bearer(TOKEN), other).is_ok());
     world.advance(60 * SECOND);
     assert!(world.upgrade(&bearer(TOKEN)).is_ok());
+}
+
+/// `/info` and `/media` count together with the websocket: a guess is a guess.
+#[test]
+fn an_address_that_guesses_by_plain_http_has_to_wait_too() {
+    let mut world = World::new();
+    let ask = |world: &World, path: &str, token: &str, peer: [u8; 4]| {
+        let mut request = http::Request::get(path)
+            .header("authorization", format!("Bearer {token}"))
+            .body(bytes::Bytes::new())
+            .unwrap();
+        request
+            .extensions_mut()
+            .insert(std::net::IpAddr::from(peer));
+        let accepted = world.channel.receive(&request, UNIX_EPOCH).unwrap();
+        let Answer::Now(response) = accepted.answer else {
+            panic!("not answered at once");
+        };
+        response.status().as_u16()
+    };
+    let (guesser, other, local) = ([192, 0, 2, 7], [192, 0, 2, 8], [127, 0, 0, 1]);
+    for path in ["/standard/info", "/standard/media?id=x"] {
+        for _ in 0..5 {
+            assert_eq!(ask(&world, path, "wrong", guesser), 401);
+            assert_eq!(ask(&world, path, "wrong", local), 401);
+        }
+    }
+    for path in ["/standard/info", "/standard/media?id=x"] {
+        assert_eq!(ask(&world, path, "wrong", guesser), 429);
+        assert_eq!(ask(&world, path, TOKEN, guesser), 429);
+    }
+    assert_eq!(world.upgrade(&bearer(TOKEN)).unwrap_err().status(), 429);
+    assert_eq!(ask(&world, "/standard/info", TOKEN, other), 200);
+    assert_eq!(ask(&world, "/standard/info", TOKEN, local), 200);
+    world.advance(60 * SECOND);
+    assert_eq!(ask(&world, "/standard/info", TOKEN, guesser), 200);
+}
+
+#[test]
+fn one_client_cannot_make_the_ids_of_another_be_forgotten() {
+    let mut world = World::with(|builder| builder.configure(|config| config.event_queue = 50_000));
+    let (ada, eve) = (world.join("web-1"), world.join("web-2"));
+    ada.send(&message("m-1", "hi"));
+    ack(world.received().unwrap());
+    // More than are remembered of one client, at the pace that is allowed.
+    for number in 0..10_050 {
+        eve.send(&message(&format!("e-{number}"), "x"));
+        if number % 20 == 0 {
+            world.advance(SECOND);
+        }
+        world.settle();
+        ack(world.received().unwrap());
+    }
+    ada.frames();
+    ada.send(&message("m-1", "hi"));
+    world.settle();
+    assert_eq!(ada.frames()[0]["duplicate"], true);
+    assert!(world.received().is_none());
+    // Of its own ids the first are forgotten.
+    world.advance(SECOND);
+    eve.send(&message("e-0", "x"));
+    assert!(world.received().is_some());
 }
 
 #[test]

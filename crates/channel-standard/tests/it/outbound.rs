@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use channel_core::{
-    Attachment, AttachmentKind, Body, Channel as _, Content, Delete as _, Edit as _, ErrorKind,
-    Inline, Media as _, MessageRef, OutboundMessage, Purpose, Target, Typing as _, Upload,
-    UploadSource, Webhook as _,
+    Attachment, AttachmentKind, Body, Button, Channel as _, Content, Delete as _, Edit as _,
+    ErrorKind, Inline, Media as _, MessageRef, OutboundMessage, Parts as _, Purpose, Redelivery,
+    Repeat, Target, Typing as _, Upload, UploadSource, Webhook as _,
 };
+use channel_standard::AckAfter;
 use channel_testkit::Reply;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
@@ -401,4 +402,59 @@ fn receive(world: &World, request: &Request<Bytes>) -> http::Response<Bytes> {
     };
     assert!(accepted.events.is_empty());
     response
+}
+
+#[test]
+fn the_parts_one_by_one_are_what_the_whole_would_be() {
+    let words = "a word or two ".repeat(5000);
+    let files = (0..20).map(|number| Upload::file(format!("{number}.txt"), "x"));
+    let mut message = OutboundMessage::new(Target::chat("web-1/default"), Body::Plain(words));
+    message.attachments = files.collect();
+    message.buttons = vec![vec![Button::press("Yes", "y")]];
+    let whole = |frames: Vec<Value>| -> Vec<Value> {
+        let without_numbers = |mut frame: Value| {
+            for name in ["id", "seq", "cursor"] {
+                frame[name] = Value::Null;
+            }
+            frame
+        };
+        frames.into_iter().map(without_numbers).collect()
+    };
+
+    let mut world = World::new();
+    let ada = world.join("web-1");
+    world.send(&message);
+    let expected = whole(ada.frames());
+    // Three texts, the last with sixteen files, then four files with the buttons.
+    assert_eq!(expected.len(), 4);
+    assert_eq!(world.channel.parts(&message).unwrap(), 4);
+    for part in 0..4 {
+        now(world.channel.send_part(&message, part)).unwrap();
+    }
+    world.settle();
+    assert_eq!(whole(ada.frames()), expected);
+
+    // Each part has a key of its own, and is sent once.
+    let keyed = message.key("part-2");
+    let first = now(world.channel.send_part(&keyed, 2)).unwrap();
+    let again = now(world.channel.send_part(&keyed, 2)).unwrap();
+    assert_eq!(first, again);
+    world.settle();
+    assert_eq!(ada.frames().len(), 1);
+}
+
+#[test]
+fn what_is_promised_depends_on_when_clients_are_told() {
+    let promised = |ack_after| {
+        let world = World::with(|it| it.configure(|config| config.ack_after = ack_after));
+        world.channel.info().guarantees.clone()
+    };
+    let stored = promised(AckAfter::Stored);
+    assert_eq!(stored.redelivery(), Redelivery::UntilAcknowledged);
+    assert_eq!(stored.send(), Repeat::Doubles);
+    let others = stored.calls().skip(1);
+    assert!(others.into_iter().all(|(_, it)| it == Repeat::Idempotent));
+    let delivered = promised(AckAfter::Delivered);
+    assert_eq!(delivered.redelivery(), Redelivery::Never);
+    assert!(include_str!("../../README.md").contains(&stored.to_markdown()));
 }
