@@ -1,10 +1,12 @@
 //! Template cards (<https://developer.work.weixin.qq.com/document/path/101032>).
 
 use channel_core::{
-    Body, Button, ButtonAction, Card, CardBlock, Choice, OutboundMessage, Random, Result,
+    Body, Button, ButtonAction, Card, CardBlock, Choice, Error, ErrorKind, OutboundMessage, Random,
+    Result,
 };
 use serde_json::{Value, json};
 
+use crate::PLATFORM;
 use crate::error::invalid;
 use crate::limits::{BUTTONS, CARD_JUMPS, CARD_ROWS, KEY_BYTES, OPTIONS};
 use crate::render;
@@ -16,6 +18,8 @@ const WORDS: usize = 112;
 /// The same of a field's name and of a link.
 const FIELD_NAME: usize = 12;
 const LINK: usize = 13;
+/// Where a card leads that leads nowhere: WeCom insists on an address.
+pub(crate) const NOWHERE: &str = "https://work.weixin.qq.com";
 /// The key of a button that sends a choice; the option is what counts.
 const SUBMIT: &str = "submit";
 
@@ -123,7 +127,8 @@ pub(crate) fn template(card: &Card, task: &str, otherwise: Option<&str>) -> Resu
     Ok(Some(template))
 }
 
-fn set(object: &mut Value, name: &str, value: Option<Value>) {
+/// Sets a field of an object, if there is something to set.
+pub(crate) fn set(object: &mut Value, name: &str, value: Option<Value>) {
     if let (Some(object), Some(value)) = (object.as_object_mut(), value) {
         object.insert(name.to_owned(), value);
     }
@@ -258,6 +263,19 @@ pub(crate) fn of_message(message: &OutboundMessage, random: &dyn Random) -> Resu
         before: None,
         card,
     }))
+}
+
+/// A card that takes the place of one that was sent: it has to have a form.
+pub(crate) fn for_update(card: &Card, task: &str) -> Result<Value> {
+    template(card, task, Some(NOWHERE))?.ok_or_else(|| {
+        let message = "wecom has no form for the card";
+        Error::new(ErrorKind::Unsupported, message).on(PLATFORM, "update card")
+    })
+}
+
+/// The id of a card.
+pub(crate) fn task_of(card: &Value) -> Option<&str> {
+    card.get("task_id")?.as_str()
 }
 
 /// A task id: letters and digits, unique for the bot.

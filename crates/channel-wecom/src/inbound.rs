@@ -41,12 +41,12 @@ pub(crate) struct Frame<'a> {
 
 /// Makes an event of one item. What is not mapped becomes an unknown event, so that
 /// nothing that WeCom sends is lost.
-pub(crate) fn event(frame: &Frame<'_>, item: Item, reply: ReplyContext, raw: Bytes) -> Event {
+pub(crate) fn event(frame: &Frame<'_>, item: Item, reply: &ReplyContext, raw: Bytes) -> Event {
     let id = EventId::from(item.key.as_str());
     let raw = Raw::new(raw);
     let kind = match (item.place, item.what) {
         (None, what) => unknown(&what, raw),
-        (Some(place), what) => of_place(frame, &place, what, item.at, &id, &reply, raw),
+        (Some(place), what) => of_place(frame, &place, what, item.at, &id, reply, raw),
     };
     Event::new(id, frame.channel.clone(), kind)
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod aibot;
 mod api;
 mod app;
 mod bot;
@@ -17,6 +18,7 @@ mod token;
 mod upload;
 mod wire;
 
+pub use aibot::{WecomAibot, WecomAibotBuilder, WecomAibotConfig};
 pub use app::{WecomApp, WecomAppBuilder, WecomAppConfig};
 pub use bot::{WecomBot, WecomBotBuilder, WecomBotConfig};
 pub use native::WecomMessage;

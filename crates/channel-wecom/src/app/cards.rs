@@ -14,8 +14,6 @@ use crate::inbound::ReplyContext;
 use crate::{card, render};
 
 const UPDATE: Call = Call::once("update card");
-/// Where a card leads that leads nowhere: WeCom insists on an address.
-const NOWHERE: &str = "https://work.weixin.qq.com";
 /// How many cards can still be changed; the oldest is forgotten first.
 const CARDS: usize = 1000;
 
@@ -63,10 +61,7 @@ fn gone(message: &'static str) -> Error {
 /// Replaces a card that was sent.
 pub(super) async fn update(shared: &Shared, target: &MessageRef, card: &Card) -> Result<()> {
     let task = card::task(&*shared.api.transport.random);
-    let template = card::template(card, &task, Some(NOWHERE))?.ok_or_else(|| {
-        let words = "wecom has no form for the card";
-        Error::new(ErrorKind::Unsupported, words).on(PLATFORM, UPDATE.operation)
-    })?;
+    let template = card::for_update(card, &task)?;
     let code = shared.sent_cards.take(target.id.as_str());
     let code = code.ok_or_else(|| gone("the card can no longer be changed"))?;
     let change = json!({"template_card": template});

@@ -112,7 +112,7 @@ impl Webhook for WecomApp {
             name: None,
             proof: Proof::Verified,
         };
-        let event = inbound::event(&frame, read.item, ReplyContext::default(), plain);
+        let event = inbound::event(&frame, read.item, &ReplyContext::default(), plain);
         Ok(Accepted::ok(vec![event]))
     }
 }

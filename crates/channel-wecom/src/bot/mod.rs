@@ -115,7 +115,7 @@ impl Webhook for WecomBot {
             ..ReplyContext::default()
         };
         Ok(Accepted::ok(vec![inbound::event(
-            &frame, item, reply, plain,
+            &frame, item, &reply, plain,
         )]))
     }
 }

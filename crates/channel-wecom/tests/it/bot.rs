@@ -83,11 +83,7 @@ fn a_reply_goes_to_the_group_that_asked() {
         assert_eq!(error.code(), Some("93000"));
     }
     let calls = server.calls("/cgi-bin/webhook/send");
-    assert!(
-        calls
-            .iter()
-            .all(|call| call.request.uri().to_string() == other)
-    );
+    assert!(calls.iter().all(|call| *call.request.uri() == other));
     assert_eq!(calls.len(), 2);
 }
 

@@ -4,10 +4,10 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::needless_pass_by_value,
-    reason = "a test fails by panicking, and hands JSON over as it is written"
+    reason = "a test fails by panicking"
 )]
 
+mod aibot;
 mod app;
 mod bot;
 mod conformance;

@@ -20,7 +20,6 @@ pub(crate) const HOOK: &str =
 /// A message of the bot.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    pub(crate) to: String,
     pub(crate) id: String,
     pub(crate) body: Value,
     pub(crate) file: Option<(String, Bytes)>,
@@ -187,7 +186,7 @@ impl Server {
             "/cgi-bin/message/send" | "/cgi-bin/webhook/send" | "/cgi-bin/aibot/response" => {
                 let name = request.headers().get("x-request-id");
                 let name = name.map(|name| name.to_str().unwrap().to_owned());
-                state.send(body(), name, request.uri().query().unwrap_or_default())
+                state.send(body(), name)
             }
             _ => Reply::status(StatusCode::NOT_FOUND),
         }
@@ -215,7 +214,7 @@ impl State {
             && !matches!(self.failure, Some((0, Failure::Unauthorized)))
     }
 
-    fn send(&mut self, body: Value, name: Option<String>, query: &str) -> Reply {
+    fn send(&mut self, body: Value, name: Option<String>) -> Reply {
         let mut lost = false;
         if let Some((calls, failure)) = &mut self.failure {
             if *calls > 0 {
@@ -253,9 +252,7 @@ impl State {
         }
         self.next += 1;
         let id = name.unwrap_or_else(|| format!("msg-{}", self.next));
-        let to = body["touser"].as_str().unwrap_or(query).to_owned();
         self.sent.push(Sent {
-            to,
             id: id.clone(),
             body,
             file,
