@@ -476,7 +476,7 @@ fn notices_are_the_platforms_and_not_a_persons() {
 #[test]
 fn notices_that_nobody_knows_yet_are_no_empty_messages() {
     let envelope = json!({"text": null, "reply_to_message": {"message_id": 8}, "is_paid_post": true,
-        "edit_date": 1, "has_protected_content": true, "author_signature": "x"});
+        "a_flag_of_tomorrow": true, "edit_date": 1, "has_protected_content": true, "author_signature": "x"});
     for name in [
         "telepathy_enabled",
         "gift",
