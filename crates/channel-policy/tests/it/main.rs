@@ -1,5 +1,9 @@
 //! The rules one by one, and the gate that puts them in order.
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may panic"
+)]
 
 mod allowlist;
 mod command;

@@ -1,0 +1,103 @@
+//! Minting: what an owner gets to connect an account with.
+
+use std::time::Duration;
+
+use channel_core::{Error, ErrorKind, OwnerId, Platform, Result, Secret};
+use channel_policy::AuditEvent;
+
+use super::{Bindings, fits};
+use crate::code::{self, CodeHash};
+use crate::platform::ConnectMode;
+use crate::store::{Minted, NewCode};
+
+/// How long a connect code holds; at exactly its end it still does.
+pub(crate) const TTL: Duration = Duration::from_secs(600);
+/// How many live codes an owner has on one platform.
+const MOST_LIVE: u32 = 5;
+
+/// A connect code and how to use it. The only time that the code is to be seen.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnectOffer {
+    /// The platform that it holds on.
+    pub platform: Platform,
+    /// How it is delivered.
+    pub mode: ConnectMode,
+    /// The link to open, where there is one; it carries the code.
+    pub url: Option<Secret>,
+    /// The code.
+    pub code: Secret,
+    /// What to do, for people; it carries the code.
+    pub instruction: Secret,
+    /// How long it holds.
+    pub expires_in: Duration,
+}
+
+impl Bindings {
+    /// Makes a connect code for an owner.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` if the owner's id is not 1 to 64 characters, `NotFound` if the platform is
+    /// not one of ours, `Config` if it is not configured, `RateLimited` if five codes of
+    /// the owner are live there, `Unavailable`.
+    pub async fn mint(&self, owner: &OwnerId, platform: &str) -> Result<ConnectOffer> {
+        if !fits(owner.as_str(), 64) {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "the id of an owner is 1 to 64 characters",
+            ));
+        }
+        let declared = self.platform(platform).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                "nothing can be connected on this platform",
+            )
+        })?;
+        let code = code::generate(self.0.random.as_ref());
+        let url = declared.link(code.expose());
+        if declared.mode() == ConnectMode::DeepLink && url.is_none() {
+            return Err(Error::config("the platform is not configured"));
+        }
+        let now = self.now();
+        let hash = CodeHash::of(code.expose())
+            .ok_or_else(|| Error::new(ErrorKind::Protocol, "the random source is broken"))?;
+        let new = NewCode {
+            hash,
+            owner: owner.clone(),
+            platform: declared.platform().clone(),
+            now,
+            expires_at: now + TTL,
+        };
+        match self.within(self.0.store.mint(&new, MOST_LIVE)).await? {
+            Minted::Kept => {}
+            Minted::Full => {
+                return Err(Error::new(
+                    ErrorKind::RateLimited,
+                    "five connect codes are waiting to be used already",
+                )
+                .with_retry_after(TTL));
+            }
+        }
+        if let Some(audit) = &self.0.audit {
+            audit.record(AuditEvent::new(now, "code_minted", true, "code_minted").owner(owner));
+        }
+        let instruction = match &url {
+            Some(_) => format!("Open the link and press Start in {}", declared.name()),
+            None => format!(
+                "Send /connect {} to the {} {} bot",
+                code.expose(),
+                self.0.application,
+                declared.name()
+            ),
+        };
+        Ok(ConnectOffer {
+            platform: declared.platform().clone(),
+            mode: declared.mode(),
+            url: url.map(Secret::new),
+            code,
+            instruction: Secret::new(instruction),
+            expires_in: TTL,
+        })
+    }
+}

@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+
+mod bindings;
+mod code;
+mod command;
+mod gate;
+mod memory;
+mod notice;
+mod platform;
+mod record;
+mod seal;
+#[cfg(feature = "sql")]
+mod sql;
+mod store;
+
+pub use bindings::{Bindings, BindingsBuilder, ConnectOffer};
+pub use code::CodeHash;
+pub use command::connect_argument;
+pub use gate::ConnectGate;
+pub use memory::MemoryBindings;
+pub use notice::{Notice, Notices};
+pub use platform::{ConnectMode, ConnectPlatform};
+pub use record::{BindingRecord, BindingStatus};
+pub use seal::Sealer;
+#[cfg(feature = "sql")]
+pub use sql::SqlBindings;
+pub use store::{
+    BindingStore, ConversationKey, Details, Disconnected, Minted, NewCode, Redeemed, Redemption,
+    SealedCredential, TrailEntry,
+};
