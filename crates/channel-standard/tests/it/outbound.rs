@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 use channel_core::{
-    Attachment, AttachmentKind, Body, Button, Channel as _, Content, Delete as _, Edit as _,
-    ErrorKind, Inline, Media as _, MessageRef, OutboundMessage, Parts as _, Purpose, Redelivery,
-    Repeat, Target, Typing as _, Upload, UploadSource, Webhook as _,
+    Attachment, AttachmentKind, Body, Button, Channel as _, ChannelId, Content, Delete as _,
+    Edit as _, ErrorKind, Inline, Media as _, MessageId, MessageRef, OutboundMessage, Parts as _,
+    Purpose, Redelivery, Repeat, ReplyTo, Target, Typing as _, Upload, UploadSource, Webhook as _,
 };
 use channel_standard::AckAfter;
 use channel_testkit::Reply;
@@ -408,7 +408,9 @@ fn receive(world: &World, request: &Request<Bytes>) -> http::Response<Bytes> {
 fn the_parts_one_by_one_are_what_the_whole_would_be() {
     let words = "a word or two ".repeat(5000);
     let files = (0..20).map(|number| Upload::file(format!("{number}.txt"), "x"));
-    let mut message = OutboundMessage::new(Target::chat("web-1/default"), Body::Plain(words));
+    let target = Target::chat("web-1/default");
+    let to = ReplyTo::new(ChannelId::new("standard"), target).quoting(MessageId::new("m-1"));
+    let mut message = OutboundMessage::new(to, Body::Plain(words));
     message.attachments = files.collect();
     message.buttons = vec![vec![Button::press("Yes", "y")]];
     let whole = |frames: Vec<Value>| -> Vec<Value> {
@@ -427,6 +429,17 @@ fn the_parts_one_by_one_are_what_the_whole_would_be() {
     let expected = whole(ada.frames());
     // Three texts, the last with sixteen files, then four files with the buttons.
     assert_eq!(expected.len(), 4);
+    let each = |what: fn(&Value) -> usize| expected.iter().map(what).collect::<Vec<_>>();
+    let count = |name: &'static str| {
+        let of = move |frame: &Value| frame[name].as_array().map_or(0, Vec::len);
+        expected.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(count("attachments"), [0, 0, 16, 4]);
+    assert_eq!(count("buttons"), [0, 0, 0, 1]);
+    assert_eq!(
+        each(|it| usize::from(it["in_reply_to"] == "m-1")),
+        [1, 0, 0, 0]
+    );
     assert_eq!(world.channel.parts(&message).unwrap(), 4);
     for part in 0..4 {
         now(world.channel.send_part(&message, part)).unwrap();
