@@ -7,14 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{Action, AuthorizedEvent, Channel, Error, Message, Policy, Result, Transport};
+use channel_delivery::{OutboxSettings, Store};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use crate::driver::{Core, Entry, StatusHook};
+use crate::durable::Durable;
 use crate::handler::{HandlerResult, Handlers, boxed};
 use crate::inbox::Seen;
 use crate::incoming::Incoming;
 use crate::lanes::Lanes;
+use crate::overlap::Overlap;
 use crate::retry::Retry;
 use crate::running::Running;
 use crate::status::{Board, ChannelStatus};
@@ -44,6 +47,9 @@ pub enum GroupMode {
 /// [`ack_within`](Self::ack_within) or [`answer_within`](Self::answer_within) is
 /// acknowledged before it has been handled, and a crash then loses it.
 ///
+/// With a [`store`](Self::store) an event is on record before it is acknowledged, and a
+/// reply before its first byte leaves; see there.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -67,6 +73,7 @@ pub struct Bot {
     channels: Vec<Arc<dyn Channel>>,
     handlers: Handlers,
     groups: GroupMode,
+    overlap: Overlap,
     typing: bool,
     capacity: usize,
     ack_within: Duration,
@@ -76,6 +83,9 @@ pub struct Bot {
     transport: Option<Transport>,
     hook: Option<StatusHook>,
     served_elsewhere: bool,
+    store: Option<Arc<dyn Store>>,
+    attempts: u32,
+    outbox: OutboxSettings,
     #[cfg(feature = "webhook")]
     listen: Option<std::net::SocketAddr>,
 }
@@ -88,6 +98,7 @@ impl Bot {
             channels: Vec::new(),
             handlers: Handlers::default(),
             groups: GroupMode::default(),
+            overlap: Overlap::default(),
             typing: false,
             capacity: 1000,
             ack_within: Duration::from_secs(3),
@@ -97,6 +108,9 @@ impl Bot {
             transport: None,
             hook: None,
             served_elsewhere: false,
+            store: None,
+            attempts: 3,
+            outbox: OutboxSettings::default(),
             #[cfg(feature = "webhook")]
             listen: None,
         }
@@ -164,6 +178,13 @@ impl Bot {
         self
     }
 
+    /// Says what happens to messages that come while another one of their conversation is
+    /// handled; by default they are handled one after the other.
+    pub const fn overlap(mut self, overlap: Overlap) -> Self {
+        self.overlap = overlap;
+        self
+    }
+
     /// Shows that an answer is being written while a handler runs.
     pub const fn typing(mut self, typing: bool) -> Self {
         self.typing = typing;
@@ -209,6 +230,36 @@ impl Bot {
         self
     }
 
+    /// Keeps events and replies in a store, so that a crash loses nothing.
+    ///
+    /// An event is recorded before the platform hears "received", and handled until its
+    /// handler has finished: after a crash, or when the handler fails, it is handled again,
+    /// up to [`attempts`](Self::attempts) times, and then set aside. Each reply is recorded
+    /// before its first byte leaves. The n-th message that an attempt at an event sends
+    /// counts as the same message as the n-th of the attempt before, so a reply that went
+    /// out is not sent again.
+    ///
+    /// [`ack_within`](Self::ack_within), [`answer_within`](Self::answer_within) and
+    /// [`retries`](Self::retries) of sends have no meaning then.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Sets after how many attempts an event is set aside; 3 by default. Only with a
+    /// [`store`](Self::store).
+    pub const fn attempts(mut self, attempts: u32) -> Self {
+        self.attempts = if attempts == 0 { 1 } else { attempts };
+        self
+    }
+
+    /// Sets how replies are delivered, such as what to do with one that may have arrived.
+    /// Only with a [`store`](Self::store).
+    pub fn delivery(mut self, settings: OutboxSettings) -> Self {
+        self.outbox = settings;
+        self
+    }
+
     /// Replaces clock and randomness, for tests.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.transport = Some(transport);
@@ -234,8 +285,9 @@ impl Bot {
     /// # Errors
     ///
     /// `Config` if there is no channel, two channels have the same id or serve the same
-    /// path, a channel can only receive over HTTP and nothing listens, or the address
-    /// cannot be bound.
+    /// path, a channel can only receive over HTTP and nothing listens, the policy refuses a
+    /// channel, the store is in use by another process, or the address cannot be bound;
+    /// `Unavailable` if the store does not answer.
     pub async fn start(self) -> Result<Running> {
         let transport = self.transport.unwrap_or_else(channel_http::transport);
         if self.channels.is_empty() {
@@ -250,7 +302,24 @@ impl Bot {
                 )));
             }
         }
+        let infos: Vec<_> = self.channels.iter().map(|channel| channel.info()).collect();
+        self.policy.check(&infos)?;
+        drop(infos);
         let now = transport.clock.now();
+        let (durable, requests) = match self.store {
+            Some(store) => {
+                let (durable, requests) = Durable::start(
+                    store,
+                    &transport,
+                    &self.channels,
+                    self.outbox,
+                    self.attempts,
+                )
+                .await?;
+                (Some(durable), Some(requests))
+            }
+            None => (None, None),
+        };
         let entries: Vec<Arc<Entry>> = self
             .channels
             .into_iter()
@@ -273,6 +342,7 @@ impl Bot {
             policy: self.policy,
             handlers: self.handlers,
             groups: self.groups,
+            overlap: self.overlap,
             typing: self.typing,
             ack_within: self.ack_within,
             answer_within: self.answer_within,
@@ -282,6 +352,7 @@ impl Bot {
             seen: Seen::new(10_000, Duration::from_secs(600)),
             hook: self.hook,
             stop: watch::Sender::new(false),
+            durable,
         });
         #[cfg(feature = "webhook")]
         let listen = self.listen;
@@ -290,6 +361,7 @@ impl Bot {
         Running::start(
             core,
             entries,
+            requests,
             self.drain_within,
             listen,
             self.served_elsewhere,

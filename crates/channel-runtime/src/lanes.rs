@@ -14,10 +14,15 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::overlap::Slot;
 use crate::status::lock;
 
 /// One event on its way to the handler.
-pub(crate) type Job = BoxFuture<'static, ()>;
+pub(crate) struct Job {
+    pub(crate) run: BoxFuture<'static, ()>,
+    /// Where others can change its fate while it waits.
+    pub(crate) slot: Option<Slot>,
+}
 
 /// The lanes of a bot. Cheap to clone.
 #[derive(Clone)]
@@ -95,6 +100,19 @@ impl Lanes {
         )
     }
 
+    /// How many places there are.
+    pub(crate) fn capacity(&self) -> usize {
+        self.shared.capacity
+    }
+
+    /// One place more than there are.
+    pub(crate) fn overbook(&self) -> Place {
+        lock(&self.shared.state).pending += 1;
+        Place {
+            lanes: self.clone(),
+        }
+    }
+
     /// Waits for a place.
     pub(crate) async fn reserve(&self) -> Place {
         loop {
@@ -124,6 +142,22 @@ impl Lanes {
         })
     }
 
+    /// The messages that wait in a lane, oldest first.
+    pub(crate) fn waiting(&self, conversation: &Conversation) -> Vec<Slot> {
+        let state = lock(&self.shared.state);
+        state.lanes.get(conversation).map_or_else(Vec::new, |lane| {
+            lane.queue
+                .iter()
+                .filter_map(|job| job.slot.clone())
+                .collect()
+        })
+    }
+
+    /// Waits until a job is queued or ends.
+    pub(crate) async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
     /// Waits until nothing is queued or running.
     pub(crate) async fn drained(&self) {
         loop {
@@ -141,7 +175,12 @@ impl Lanes {
     pub(crate) fn submit(&self, conversation: Conversation, job: Job) {
         let mut state = lock(&self.shared.state);
         let place = match state.lanes.entry(conversation) {
-            Entry::Occupied(mut lane) => return lane.get_mut().queue.push_back(job),
+            Entry::Occupied(mut lane) => {
+                lane.get_mut().queue.push_back(job);
+                drop(state);
+                // Whoever waits for a sender to be quiet looks again.
+                return self.shared.changed.notify_waiters();
+            }
             Entry::Vacant(place) => place,
         };
         let shared = Arc::clone(&self.shared);
@@ -149,7 +188,7 @@ impl Lanes {
         let task = tokio::spawn(async move {
             let mut job = job;
             loop {
-                job.await;
+                job.run.await;
                 match shared.next(&key) {
                     Some(next) => job = next,
                     None => break,

@@ -2,10 +2,15 @@
 
 mod bot;
 mod driver;
+mod durable;
+mod handle;
 mod handler;
 mod inbox;
 mod incoming;
+mod intake;
 mod lanes;
+mod overlap;
+mod pump;
 mod retry;
 mod running;
 mod status;
@@ -13,6 +18,7 @@ mod status;
 pub use bot::{Bot, GroupMode};
 pub use handler::{BoxError, HandlerResult};
 pub use incoming::{Incoming, StreamingReply};
+pub use overlap::Overlap;
 pub use retry::Retry;
 pub use running::Running;
 pub use status::{ChannelState, ChannelStatus, Counters};

@@ -1,17 +1,31 @@
 //! A bot at work.
 
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channel_core::{ChannelId, Error, Intake, OutboundMessage, Receipt, Result, timeout};
+use channel_core::{
+    Channel as _, ChannelId, Clock, Error, ErrorKind, Intake, OutboundMessage, Receipt, Result,
+    timeout,
+};
+use futures_util::FutureExt as _;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::driver::{Core, Entry, WebhookIntake, drive, introduce};
+use crate::driver::{Core, Entry, drive, introduce, stopped};
+use crate::durable::{DurableChannel, Request, run_recorder};
+use crate::intake::WebhookIntake;
 use crate::status::{ChannelState, ChannelStatus};
 
 /// How long the platform may take to hear the last acknowledgements.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Why a bot ends whose store another process has taken over.
+const LOST: &str = "another process has taken over the store";
+
+/// Why a bot ends whose recorder has a bug.
+const PANICKED: &str = "recording events panicked";
 
 /// A bot at work. Dropping it ends it without draining; [`stop`](Self::stop) is the
 /// polite way.
@@ -19,6 +33,10 @@ pub struct Running {
     core: Arc<Core>,
     entries: Vec<Arc<Entry>>,
     drivers: JoinSet<Result<()>>,
+    /// The last channel that has failed for good.
+    last_failure: Option<Error>,
+    /// What a store needs done besides: recording, renewing the lease, resuming.
+    upkeep: JoinSet<()>,
     drain_within: Duration,
     #[cfg(feature = "webhook")]
     server: Option<channel_webhook::Server>,
@@ -37,6 +55,7 @@ impl Running {
     pub(crate) async fn start(
         core: Arc<Core>,
         entries: Vec<Arc<Entry>>,
+        requests: Option<mpsc::UnboundedReceiver<Request>>,
         drain_within: Duration,
         listen: Option<SocketAddr>,
         served_elsewhere: bool,
@@ -45,6 +64,8 @@ impl Running {
             core,
             entries,
             drivers: JoinSet::new(),
+            last_failure: None,
+            upkeep: JoinSet::new(),
             drain_within,
             #[cfg(feature = "webhook")]
             server: None,
@@ -52,6 +73,9 @@ impl Running {
         running.serve(listen).await?;
         if listen.is_none() && !served_elsewhere {
             running.require_own_connections()?;
+        }
+        if let Some(requests) = requests {
+            running.keep_up(requests);
         }
         for entry in &running.entries {
             let (core, entry) = (Arc::clone(&running.core), Arc::clone(entry));
@@ -63,6 +87,40 @@ impl Running {
             }
         }
         Ok(running)
+    }
+
+    /// Does what a store needs done while the bot runs.
+    fn keep_up(&mut self, requests: mpsc::UnboundedReceiver<Request>) {
+        let (core, entries) = (Arc::clone(&self.core), self.entries.clone());
+        let recorder = run_recorder(core, entries, requests);
+        self.drivers.spawn(async move {
+            let ended = AssertUnwindSafe(recorder).catch_unwind().await;
+            // Without a recorder the bot would be deaf and look healthy.
+            ended.map_err(|_| Error::new(ErrorKind::Unavailable, PANICKED))
+        });
+        let core = Arc::clone(&self.core);
+        self.upkeep.spawn(async move {
+            if let Some(durable) = &core.durable {
+                durable.recover(core.clock.as_ref()).await;
+            }
+        });
+        // If another worker takes over, nothing may go on here.
+        let core = Arc::clone(&self.core);
+        self.drivers.spawn(async move {
+            let Some(durable) = &core.durable else {
+                return Ok(());
+            };
+            let mut stop = core.stop.subscribe();
+            tokio::select! {
+                biased;
+                _ = durable.worker.keep() => {}
+                () = stopped(&mut stop) => return Ok(()),
+            }
+            tracing::error!("the lease on the store is lost; stopping");
+            core.stop.send_replace(true);
+            core.lanes.abort();
+            Err(Error::new(ErrorKind::Unavailable, LOST))
+        });
     }
 
     #[cfg(feature = "webhook")]
@@ -118,10 +176,13 @@ impl Running {
         Ok(())
     }
 
-    /// Without a listener every channel has to receive by itself.
+    /// Without a listener every channel that receives has to do so by itself.
     fn require_own_connections(&self) -> Result<()> {
         for entry in &self.entries {
-            if entry.channel.as_events().is_none() {
+            let channel = &entry.channel;
+            // A channel that only sends needs no listener.
+            let is_served = channel.as_webhook().is_some() || channel.as_socket_server().is_some();
+            if channel.as_events().is_none() && is_served {
                 return Err(Error::config(format!(
                     "channel {} receives over HTTP and nothing listens; give the bot an address (feature `webhook`), or say that it is served elsewhere",
                     entry.channel.info().id
@@ -170,7 +231,15 @@ impl Running {
         let entry = self
             .entry(channel)
             .ok_or_else(|| Error::config(format!("there is no channel {channel}")))?;
-        entry.channel.send(message).await
+        match &self.core.durable {
+            Some(durable) => {
+                let channel = Arc::clone(&entry.channel);
+                DurableChannel::unasked(channel, durable.outbox.clone())
+                    .send(message)
+                    .await
+            }
+            None => entry.channel.send(message).await,
+        }
     }
 
     fn entry(&self, channel: &ChannelId) -> Option<&Arc<Entry>> {
@@ -180,24 +249,43 @@ impl Running {
     }
 
     /// Waits until every channel that has a connection of its own has failed for good,
-    /// and no other channel is left.
+    /// and no other channel is left; or until another process has taken over the store.
+    ///
+    /// # Cancel safety
+    ///
+    /// May be dropped and called again.
     pub async fn failed(&mut self) -> Error {
         let others = self
             .entries
             .iter()
             .any(|entry| entry.channel.as_events().is_none());
-        let mut last = None;
         loop {
             match self.drivers.join_next().await {
-                Some(Ok(Err(error))) => last = Some(error),
+                Some(Ok(Err(error))) if [LOST, PANICKED].contains(&error.message()) => {
+                    return error;
+                }
+                Some(Ok(Err(error))) => self.last_failure = Some(error),
                 Some(Ok(Ok(()))) => {}
                 Some(Err(join)) => {
                     tracing::error!(error = %join, "a channel's driver ended abnormally");
                 }
-                None => match last.take() {
-                    Some(error) if !others => return error,
-                    _ => std::future::pending().await,
+                None if others => std::future::pending().await,
+                None => match self.last_failure.take() {
+                    Some(error) => return error,
+                    None => std::future::pending().await,
                 },
+            }
+            let connected = self
+                .entries
+                .iter()
+                .filter(|entry| entry.channel.as_events().is_some());
+            let mut states = connected.map(|entry| entry.board.read().state);
+            let all_failed = states.all(|state| matches!(state, ChannelState::Failed { .. }));
+            if all_failed
+                && !others
+                && let Some(error) = self.last_failure.take()
+            {
+                return error;
             }
         }
     }
@@ -227,6 +315,7 @@ impl Running {
             tracing::warn!(lanes = ?self.core.lanes, "handlers did not finish in time");
             self.core.lanes.abort();
         }
+        self.leave(clock.as_ref()).await;
         let closing = self.entries.iter().map(|entry| async {
             if let Some(events) = entry.channel.as_events() {
                 match timeout(clock.as_ref(), CLOSE_WITHIN, events.close()).await {
@@ -244,6 +333,15 @@ impl Running {
         if let Some(server) = self.server.take() {
             server.finish(CLOSE_WITHIN, clock.as_ref()).await;
         }
+    }
+
+    /// Gives back what a store has of ours, so that the next process need not wait for the
+    /// lease to end.
+    async fn leave(&mut self, clock: &dyn Clock) {
+        if let Some(durable) = &self.core.durable {
+            durable.leave(clock, CLOSE_WITHIN).await;
+        }
+        self.upkeep.shutdown().await;
     }
 }
 

@@ -50,12 +50,18 @@ pub struct Counters {
     pub refused: u64,
     /// Events for which there was no room; the platform was told to come again.
     pub rejected: u64,
+    /// Messages in whose place a newer one was handled; see [`Overlap`](crate::Overlap).
+    pub passed_over: u64,
+    /// Messages that were joined to the one before them.
+    pub joined: u64,
     /// Events handled.
     pub handled: u64,
     /// Handlers that returned an error.
     pub failed: u64,
     /// Handlers that panicked.
     pub panicked: u64,
+    /// Events set aside after too many attempts; only with a store.
+    pub dead: u64,
     /// Connections lost.
     pub reconnects: u64,
     /// Times at which the platform may have dropped events.
@@ -96,7 +102,19 @@ macro_rules! counters {
 }
 
 counters!(
-    received, duplicates, ignored, refused, rejected, handled, failed, panicked, reconnects, gaps
+    received,
+    duplicates,
+    ignored,
+    refused,
+    rejected,
+    passed_over,
+    joined,
+    handled,
+    failed,
+    panicked,
+    dead,
+    reconnects,
+    gaps
 );
 
 /// One counter.

@@ -1,7 +1,10 @@
 //! A bot behind channels in memory.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod durable;
+mod failing;
 mod order;
+mod overlap;
 mod policy;
 mod retry;
 mod supervise;

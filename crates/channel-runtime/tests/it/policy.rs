@@ -125,3 +125,58 @@ async fn pain_35_two_instances_of_one_platform_run_side_by_side() {
     );
     running.stop().await;
 }
+
+#[tokio::test]
+async fn a_press_is_answered_whatever_becomes_of_it() {
+    let channel = MemoryChannel::new();
+    let running = Bot::new(OnlyAda)
+        .channel(channel.clone())
+        .on_message(|message| async move {
+            message.reply("menu").await?;
+            Ok(())
+        })
+        .on_action(|action| async move {
+            assert!(action.value != "boom", "as asked");
+            Err("as asked".into())
+        })
+        .start()
+        .await
+        .unwrap();
+    let ada = channel.user("ada");
+    ada.says("hi");
+    let menu = channel.wait_for_sent(1).await[0].at.clone();
+    ada.presses(&menu, "boom");
+    ada.presses(&menu, "fail");
+    channel.user("bob").presses(&menu, "refused");
+    channel.user("eve").presses(&menu, "refused in silence");
+    while channel.answered().len() < 4 {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+    let mut notices: Vec<_> = channel.answered().into_iter().map(|(_, n)| n).collect();
+    notices.sort();
+    let told = Some("ask Ada".to_owned());
+    assert_eq!(notices, [None, None, None, told]);
+}
+
+#[tokio::test]
+async fn a_press_without_a_handler_is_answered_too() {
+    let channel = MemoryChannel::new();
+    let running = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .on_message(|message| async move {
+            message.reply("menu").await?;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    let ada = channel.user("ada");
+    ada.says("hi");
+    let menu = channel.wait_for_sent(1).await[0].at.clone();
+    ada.presses(&menu, "nobody");
+    while channel.answered().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+}

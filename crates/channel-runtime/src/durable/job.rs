@@ -1,0 +1,282 @@
+//! One recorded event, from its first attempt to its final state.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use channel_core::{Channel, Conversation, Error, ErrorKind, Event, EventId};
+use channel_delivery::{Attempt, EventState, Outcome, Seq, StoreError, StoredEvent, Undelivered};
+use futures_util::FutureExt as _;
+
+use super::channel::DurableChannel;
+use super::{Durable, insist};
+use crate::driver::{Core, Entry, stopped};
+use crate::handle::{Handling, judge_and_handle};
+use crate::handler::BoxError;
+use crate::lanes::Place;
+use crate::overlap::{Fate, Taken, Turn};
+
+/// The first pause before another attempt; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause: an event that fails holds up its conversation.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A recorded event that waits for its turn.
+pub(crate) struct Recorded {
+    pub(crate) core: Arc<Core>,
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) lane: Conversation,
+    pub(crate) progress: Progress,
+    pub(crate) turn: Turn,
+    pub(crate) place: Place,
+}
+
+/// How far an event has come, without the event itself.
+pub(crate) struct Progress {
+    seq: Seq,
+    id: EventId,
+    state: EventState,
+    attempts: u32,
+    not_before: SystemTime,
+}
+
+impl Progress {
+    /// Takes an event and its progress apart.
+    pub(crate) fn of(stored: StoredEvent) -> (Self, Event) {
+        let progress = Self {
+            seq: stored.seq,
+            id: stored.event.id.clone(),
+            state: stored.state,
+            attempts: stored.attempts,
+            not_before: stored.not_before,
+        };
+        (progress, stored.event)
+    }
+}
+
+/// Attempts the event until it has a final state, the bot stops, or somebody else has taken
+/// over. What is not finished is taken up from the store.
+pub(crate) async fn run(recorded: Recorded) {
+    let Recorded {
+        core,
+        entry,
+        lane,
+        progress,
+        turn,
+        place,
+    } = recorded;
+    if let Some(durable) = &core.durable {
+        let run = Run {
+            core: &core,
+            durable,
+            entry: &entry,
+            progress,
+        };
+        let seq = run.progress.seq;
+        if let Err(error) = run.until_final(&lane, turn).await {
+            tracing::error!(channel = %entry.channel.info().id, event = %seq, %error, "the event is left to the store");
+        }
+    }
+    drop(place);
+}
+
+struct Run<'a> {
+    core: &'a Arc<Core>,
+    durable: &'a Durable,
+    entry: &'a Entry,
+    progress: Progress,
+}
+
+impl Run<'_> {
+    async fn until_final(self, lane: &Conversation, turn: Turn) -> Result<(), StoreError> {
+        let Progress {
+            state, attempts, ..
+        } = self.progress;
+        if state == EventState::Handling && attempts >= self.durable.attempts {
+            self.entry.board.meters.dead.add();
+            let reason = format!("the process ended in each of {attempts} attempts");
+            return self.end(Outcome::Dead { reason }).await;
+        }
+        let mut stop = self.core.stop.subscribe();
+        let clock = self.core.clock.as_ref();
+        let taken = turn.take(&self.core.lanes, lane, clock, &mut stop).await;
+        let meters = &self.entry.board.meters;
+        let remark = match taken {
+            Ok(taken) => return self.attempt_all(taken).await,
+            Err(Fate::PassedOver) => {
+                meters.passed_over.add();
+                "passed over"
+            }
+            Err(_) => {
+                meters.joined.add();
+                "joined to the message before"
+            }
+        };
+        // On record as handled, because nothing more is to happen with it.
+        if self.begin().await?.is_some() {
+            self.end(Outcome::Handled {
+                remark: Some(remark.to_owned()),
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn attempt_all(&self, taken: Taken) -> Result<(), StoreError> {
+        let mut not_before = self.progress.not_before;
+        loop {
+            if !wait_until(self.core, self.durable, not_before).await {
+                return Ok(());
+            }
+            let Some(attempt) = self.begin().await? else {
+                return Ok(());
+            };
+            let channel: Arc<dyn Channel> = Arc::new(DurableChannel::answering(
+                Arc::clone(&self.entry.channel),
+                self.durable.outbox.clone(),
+                self.progress.seq,
+                self.progress.id.clone(),
+            ));
+            let work = judge_and_handle(self.core, &channel, taken.event.clone());
+            let ended = AssertUnwindSafe(work).catch_unwind().await;
+            let outcome = outcome(self.core, self.durable, self.entry, attempt.number, ended);
+            let next = match &outcome {
+                Outcome::Retry { not_before, .. } => Some(*not_before),
+                _ => None,
+            };
+            let is_dead = matches!(outcome, Outcome::Dead { .. });
+            self.end(outcome).await?;
+            match next {
+                Some(next) => not_before = next,
+                None => {
+                    if is_dead {
+                        taken.give_back();
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Begins an attempt; `None` if the bot stops first.
+    async fn begin(&self) -> Result<Option<Attempt>, StoreError> {
+        if *self.core.stop.borrow() {
+            return Ok(None);
+        }
+        let (worker, seq) = (&self.durable.worker, self.progress.seq);
+        let (clock, random) = (self.core.clock.as_ref(), self.core.random.as_ref());
+        insist(clock, random, || {
+            worker.store().begin(worker.fence(), seq, worker.now())
+        })
+        .await
+        .map(Some)
+    }
+
+    async fn end(&self, outcome: Outcome) -> Result<(), StoreError> {
+        let (worker, seq) = (&self.durable.worker, self.progress.seq);
+        insist(self.core.clock.as_ref(), self.core.random.as_ref(), || {
+            let outcome = outcome.clone();
+            worker
+                .store()
+                .finish(worker.fence(), seq, outcome, worker.now())
+        })
+        .await
+    }
+}
+
+/// Waits for an attempt's time; `false` if the bot stops first. An event that has not begun
+/// needs no hurry then: it is on record.
+async fn wait_until(core: &Core, durable: &Durable, not_before: SystemTime) -> bool {
+    let mut stop = core.stop.subscribe();
+    loop {
+        if *stop.borrow_and_update() {
+            return false;
+        }
+        let wait = not_before
+            .duration_since(durable.worker.now())
+            .unwrap_or_default();
+        if wait.is_zero() {
+            return true;
+        }
+        // In steps, so that a clock that is set back does not hold it for ever.
+        tokio::select! {
+            biased;
+            () = stopped(&mut stop) => return false,
+            () = core.clock.sleep(wait.min(LONGEST_PAUSE)) => {}
+        }
+    }
+}
+
+fn outcome(
+    core: &Core,
+    durable: &Durable,
+    entry: &Entry,
+    attempt: u32,
+    ended: Result<Handling, Box<dyn std::any::Any + Send>>,
+) -> Outcome {
+    let meters = &entry.board.meters;
+    let reason = match ended {
+        Ok(Handling::Handled) => {
+            meters.handled.add();
+            return Outcome::Handled { remark: None };
+        }
+        Ok(Handling::Ignored) => {
+            meters.ignored.add();
+            return Outcome::Handled {
+                remark: Some("no handler".to_owned()),
+            };
+        }
+        Ok(Handling::Refused(reason)) => {
+            meters.refused.add();
+            return Outcome::Refused {
+                reason: reason.to_owned(),
+            };
+        }
+        Ok(Handling::Failed(error)) => {
+            meters.failed.add();
+            tracing::warn!(channel = %entry.channel.info().id, attempt, %error, "handler failed");
+            if let Some(remark) = beyond_retry(&error) {
+                return Outcome::Handled {
+                    remark: Some(remark),
+                };
+            }
+            "the handler failed"
+        }
+        Err(_) => {
+            meters.panicked.add();
+            tracing::error!(channel = %entry.channel.info().id, attempt, "handler panicked");
+            "the handler panicked"
+        }
+    };
+    // Being told to stop is no fault of the event.
+    let cut_off = *core.stop.borrow();
+    if attempt >= durable.attempts && !cut_off {
+        meters.dead.add();
+        tracing::error!(channel = %entry.channel.info().id, attempt, reason, "event set aside");
+        return Outcome::Dead {
+            reason: reason.to_owned(),
+        };
+    }
+    let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(10));
+    let pause = doubled.min(LONGEST_PAUSE);
+    // A little earlier or later, so that what failed together is not tried together.
+    let pause = pause.mul_f64(0.75 + channel_core::random_unit(core.random.as_ref()) / 2.0);
+    let now = durable.worker.now();
+    Outcome::Retry {
+        not_before: now.checked_add(pause).unwrap_or(now),
+        reason: reason.to_owned(),
+    }
+}
+
+/// A failure that another attempt cannot mend: the platform has refused, or the delivery
+/// that failed is on record with an end of its own.
+fn beyond_retry(error: &BoxError) -> Option<String> {
+    let error = error.downcast_ref::<Error>()?;
+    let on_record =
+        std::error::Error::source(error).is_some_and(|source| source.is::<Undelivered>());
+    let refused = matches!(
+        error.kind(),
+        ErrorKind::Invalid | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported
+    );
+    (on_record || refused).then(|| format!("a call failed: {}", error.kind()))
+}

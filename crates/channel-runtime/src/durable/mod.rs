@@ -1,0 +1,163 @@
+//! The way of an event through a store.
+//!
+//! An event is recorded before the platform hears "received"; every attempt and its end are
+//! written; every reply goes through the outbox. What runs in this process is only the
+//! shortest way: all of it can be taken up again from the store.
+
+mod channel;
+mod job;
+mod recorder;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use channel_core::{Backoff, Channel, Clock, Event, Random, Refused, Result, Transport, timeout};
+use channel_delivery::{Outbox, OutboxSettings, Store, StoreError, StoreErrorKind, Worker};
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use channel::DurableChannel;
+pub(crate) use recorder::{Request, run as run_recorder};
+
+use crate::driver::Entry;
+use crate::lanes::Place;
+
+/// How often somebody looks for deliveries that nobody works on.
+const RECOVER_EVERY: Duration = Duration::from_secs(2);
+
+/// What a bot with a store has besides.
+pub(crate) struct Durable {
+    pub(crate) worker: Worker,
+    pub(crate) outbox: Outbox,
+    /// After how many attempts an event is set aside.
+    pub(crate) attempts: u32,
+    pub(crate) requests: mpsc::UnboundedSender<Request>,
+}
+
+impl fmt::Debug for Durable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Durable")
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Durable {
+    /// Enrols with a store. What comes back besides is for [`run_recorder`].
+    ///
+    /// # Errors
+    ///
+    /// If the store does not let us: in use by another process, or not there.
+    pub(crate) async fn start(
+        store: Arc<dyn Store>,
+        transport: &Transport,
+        channels: &[Arc<dyn Channel>],
+        settings: OutboxSettings,
+        attempts: u32,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<Request>)> {
+        let (clock, random) = (&transport.clock, &transport.random);
+        for channel in channels {
+            if let Some(events) = channel.as_events()
+                && let Some(cursor) = store.cursor(&channel.info().id).await?
+            {
+                events.resume(&cursor);
+            }
+        }
+        let lease = store.lease();
+        let worker = Worker::start(store, Arc::clone(clock), random.as_ref(), lease).await?;
+        let outbox = Outbox::new(
+            worker.clone(),
+            Arc::clone(clock),
+            Arc::clone(random),
+            settings,
+        );
+        for channel in channels {
+            outbox.register(Arc::clone(channel));
+        }
+        // As many requests wait as there are places in the lanes: each holds its own.
+        let (requests, received) = mpsc::unbounded_channel();
+        let durable = Self {
+            worker,
+            outbox,
+            attempts,
+            requests,
+        };
+        Ok((durable, received))
+    }
+
+    /// Resumes deliveries that nobody works on, for ever.
+    pub(crate) async fn recover(&self, clock: &dyn Clock) {
+        loop {
+            if let Err(error) = self.outbox.recover().await {
+                tracing::warn!(%error, "unfinished deliveries cannot be read");
+            }
+            clock.sleep(RECOVER_EVERY).await;
+        }
+    }
+
+    /// Ends the outbox and gives back what is ours, so that the next process need not wait
+    /// for the lease to end.
+    pub(crate) async fn leave(&self, clock: &dyn Clock, within: Duration) {
+        self.outbox.stop();
+        if timeout(clock, within, self.outbox.drained()).await.is_err() {
+            tracing::warn!(tally = ?self.outbox.tally(), "deliveries did not end in time");
+        }
+        match timeout(clock, within, self.worker.leave()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the store was not told of the end"),
+            Err(_) => tracing::warn!("the store was not told of the end in time"),
+        }
+    }
+
+    /// Hands events over to be recorded; the answer comes when they are safe, or cannot be
+    /// taken. Events handed over later are recorded later.
+    pub(crate) fn record(
+        &self,
+        entry: &Arc<Entry>,
+        events: Vec<(Event, Option<String>, Place)>,
+    ) -> impl Future<Output = Result<(), Refused>> + Send + use<> {
+        let (done, safe) = oneshot::channel();
+        let sent = self.requests.send(Request {
+            entry: Arc::clone(entry),
+            events,
+            done,
+        });
+        async move {
+            match sent {
+                // Nobody records any more.
+                Err(_) => Err(Refused::Stopping),
+                Ok(()) => safe.await.unwrap_or(Err(Refused::Stopping)),
+            }
+        }
+    }
+}
+
+/// Repeats a write until the store is there again.
+///
+/// # Errors
+///
+/// Whatever waiting does not mend.
+pub(crate) async fn insist<T, F, Fut>(
+    clock: &dyn Clock,
+    random: &dyn Random,
+    mut write: F,
+) -> Result<T, StoreError>
+where
+    F: FnMut() -> Fut + Send,
+    Fut: Future<Output = std::result::Result<T, StoreError>> + Send,
+    T: Send,
+{
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    loop {
+        match write().await {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                tracing::warn!(%error, "the store does not answer");
+                let wait = backoff.wait(random);
+                backoff.failed(Duration::ZERO);
+                clock.sleep(wait).await;
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! One task that records events and feeds the lanes.
+//!
+//! There is one, so that the order in which events are recorded is the order in which they
+//! enter their lanes, whether they come from a connection, a webhook or the backlog.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use channel_core::{ChannelId, Event, Refused};
+use channel_delivery::{EventState, NewEvent, Recorded, StoreErrorKind, StoredEvent};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Durable;
+use super::job::{self, Progress};
+use crate::driver::{Core, Entry, stopped};
+use crate::lanes::{Job, Place};
+
+/// How many requests share one write.
+const BATCH: usize = 256;
+/// How many events of the backlog are taken at once.
+const CLAIM: usize = 64;
+/// How often somebody looks for events that nobody works on: those of a worker that died,
+/// and dead ones that somebody wants to be tried again.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Events of one channel that are to be recorded, all or none.
+pub(crate) struct Request {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) events: Vec<(Event, Option<String>, Place)>,
+    pub(crate) done: oneshot::Sender<Result<(), Refused>>,
+}
+
+struct Recorder<'a> {
+    core: &'a Arc<Core>,
+    durable: &'a Durable,
+    entries: HashMap<ChannelId, Arc<Entry>>,
+    /// Whether the last look left something behind.
+    backlog: bool,
+    look_at: Duration,
+}
+
+/// Records and feeds until the bot stops and every request has its answer.
+pub(crate) async fn run(
+    core: Arc<Core>,
+    entries: Vec<Arc<Entry>>,
+    mut requests: mpsc::UnboundedReceiver<Request>,
+) {
+    let Some(durable) = &core.durable else { return };
+    let mut stop = core.stop.subscribe();
+    let mut recorder = Recorder {
+        core: &core,
+        durable,
+        entries: entries
+            .into_iter()
+            .map(|entry| (entry.channel.info().id.clone(), entry))
+            .collect(),
+        backlog: true,
+        look_at: Duration::ZERO,
+    };
+    let mut batch = Vec::new();
+    loop {
+        let idle = recorder.look_at.saturating_sub(core.clock.elapsed());
+        tokio::select! {
+            biased;
+            // What died with the last process comes before what is new.
+            place = core.lanes.reserve(), if recorder.backlog => recorder.feed(place).await,
+            got = requests.recv_many(&mut batch, BATCH) => {
+                if got == 0 {
+                    return;
+                }
+                recorder.record(std::mem::take(&mut batch)).await;
+                recorder.look(core.clock.elapsed());
+            }
+            () = core.clock.sleep(idle), if !recorder.backlog => {
+                recorder.look(core.clock.elapsed());
+            }
+            () = stopped(&mut stop) => break,
+        }
+    }
+    // Those who wait for an answer get one; nothing new is taken.
+    requests.close();
+    while requests.recv_many(&mut batch, BATCH).await > 0 {
+        recorder.record(std::mem::take(&mut batch)).await;
+    }
+}
+
+impl Recorder<'_> {
+    fn look(&mut self, now: Duration) {
+        if now >= self.look_at {
+            self.backlog = true;
+        }
+    }
+
+    async fn record(&mut self, requests: Vec<Request>) {
+        let now = self.durable.worker.now();
+        let events: Vec<NewEvent> = requests
+            .iter()
+            .flat_map(|request| &request.events)
+            .map(|(event, cursor, _)| {
+                let new = NewEvent::new(event.clone());
+                match cursor {
+                    Some(cursor) => new.cursor(cursor.clone()),
+                    None => new,
+                }
+            })
+            .collect();
+        channel_delivery::failpoint::hit("verified");
+        let store = self.durable.worker.store();
+        match store.record(self.durable.worker.fence(), events, now).await {
+            Ok(recorded) => {
+                channel_delivery::failpoint::hit("inserted");
+                let mut recorded = recorded.into_iter();
+                for request in requests {
+                    self.submit(request, &mut recorded);
+                }
+            }
+            Err(error) => {
+                let lost = error.kind() == StoreErrorKind::Fenced;
+                tracing::error!(%error, events = requests.len(), "events not recorded; the platform is to come again");
+                for request in requests {
+                    for _ in &request.events {
+                        request.entry.board.meters.rejected.add();
+                    }
+                    let refused = if lost {
+                        Refused::Stopping
+                    } else {
+                        Refused::Failed(channel_core::Error::new(
+                            channel_core::ErrorKind::Unavailable,
+                            error.to_string(),
+                        ))
+                    };
+                    // Whoever asked may be gone.
+                    drop(request.done.send(Err(refused)));
+                }
+            }
+        }
+    }
+
+    fn submit(&mut self, request: Request, recorded: &mut impl Iterator<Item = Recorded>) {
+        let now = self.durable.worker.now();
+        for (event, _, place) in request.events {
+            match recorded.next() {
+                Some(Recorded::Fresh { seq, mine: true }) => {
+                    let event = StoredEvent::new(seq, event, EventState::Received, 0, now);
+                    self.start(&request.entry, event, place);
+                }
+                Some(Recorded::Fresh { mine: false, .. }) => self.look_at = Duration::ZERO,
+                Some(_) => request.entry.board.meters.duplicates.add(),
+                // Not reached: there is an answer for every event.
+                None => tracing::error!("the store did not answer for every event"),
+            }
+        }
+        // Whoever asked may be gone; the events are safe.
+        drop(request.done.send(Ok(())));
+    }
+
+    /// Takes up what nobody works on.
+    async fn feed(&mut self, first: Place) {
+        let mut places = vec![first];
+        while places.len() < CLAIM
+            && let Some(mut more) = self.core.lanes.try_reserve(1)
+        {
+            places.append(&mut more);
+        }
+        self.backlog = false;
+        self.look_at = self.core.clock.elapsed().saturating_add(LOOK_EVERY);
+        let worker = &self.durable.worker;
+        let claimed = worker
+            .store()
+            .claim(worker.fence(), places.len(), worker.now());
+        let claimed = match claimed.await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                tracing::warn!(%error, "the backlog cannot be read");
+                return;
+            }
+        };
+        channel_delivery::failpoint::hit("claimed");
+        self.backlog = claimed.len() >= places.len();
+        for event in claimed {
+            let Some(entry) = self.entries.get(&event.event.channel).cloned() else {
+                tracing::warn!(channel = %event.event.channel, event = %event.seq, "an event waits for a channel that is not there");
+                continue;
+            };
+            if let Some(place) = places.pop() {
+                self.start(&entry, event, place);
+            }
+        }
+    }
+
+    fn start(&self, entry: &Arc<Entry>, stored: StoredEvent, place: Place) {
+        let (progress, event) = Progress::of(stored);
+        let (lane, turn) = self.core.turn(event);
+        let slot = turn.slot().cloned();
+        let run = job::run(job::Recorded {
+            core: Arc::clone(self.core),
+            entry: Arc::clone(entry),
+            lane: lane.clone(),
+            progress,
+            turn,
+            place,
+        });
+        let job = Job {
+            run: Box::pin(run),
+            slot,
+        };
+        self.core.lanes.submit(lane, job);
+    }
+}
