@@ -16,6 +16,7 @@ mod emulator_webhook;
 mod events;
 mod failing;
 mod fake;
+mod formatting;
 mod hostile;
 mod inbound;
 mod outbound;
