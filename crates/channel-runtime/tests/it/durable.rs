@@ -2,7 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use channel_core::{AllowEveryone, Error, ErrorKind, Policy, Refused, Verdict, async_trait};
+use channel_core::{
+    AllowEveryone, Error, ErrorKind, Policy, Refused, Transport, Verdict, async_trait,
+};
 use channel_delivery::{EventState, MemoryStore, PartState, Store as _};
 use channel_runtime::{Bot, Running};
 use channel_testkit::{Failure, MemoryChannel};
@@ -29,6 +31,14 @@ async fn until_counted(store: &MemoryStore, state: EventState, wanted: u64) {
     while count(store, state).await != wanted {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// A minute later: the lease of the process that crashed has run out.
+fn later() -> Transport {
+    let now = std::time::SystemTime::now() + Duration::from_secs(60);
+    let mut transport = channel_http::transport();
+    transport.clock = Arc::new(channel_testkit::VirtualClock::at(now));
+    transport
 }
 
 /// Ends a bot as a crash does: nothing is told to anybody.
@@ -96,7 +106,8 @@ async fn what_a_crash_interrupts_is_handled_by_the_next_process_in_order() {
         tokio::task::yield_now().await;
     }
     crash(stuck);
-    let next = echo(&store, &channel).start().await.unwrap();
+    let next = echo(&store, &channel).transport(later());
+    let next = next.start().await.unwrap();
     channel.user("ada").says("20");
     channel.wait_for_sent(21).await;
     let wanted: Vec<_> = (0..21).map(|n| format!("echo: {n}")).collect();
@@ -132,6 +143,7 @@ async fn a_reply_that_went_out_before_the_crash_is_not_sent_again() {
     }
     crash(stuck);
     let next = Bot::new(AllowEveryone)
+        .transport(later())
         .store(store.clone())
         .channel(channel.clone())
         .on_message(|message| async move {
