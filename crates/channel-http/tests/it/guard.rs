@@ -17,13 +17,13 @@ use crate::server::{Server, ok, read_request};
 
 /// Answers look-ups from a table, and counts them.
 #[derive(Debug, Default)]
-struct Names {
+pub struct Names {
     table: HashMap<&'static str, Vec<IpAddr>>,
     lookups: AtomicUsize,
 }
 
 impl Names {
-    fn new(table: &[(&'static str, &[&str])]) -> Arc<Self> {
+    pub fn new(table: &[(&'static str, &[&str])]) -> Arc<Self> {
         let table = table
             .iter()
             .map(|(name, ips)| (*name, ips.iter().map(|ip| ip.parse().unwrap()).collect()))
@@ -336,28 +336,12 @@ fn hostile_hosts() -> Vec<String> {
     hosts
 }
 
-#[tokio::test]
-async fn no_way_of_writing_an_address_reaches_a_private_network() {
-    let names = Names::new(&[
-        ("public.example", &["203.0.113.1"]),
-        ("private.example", &["127.0.0.1"]),
-        ("mixed.example", &["1.1.1.1", "127.0.0.1"]),
-        ("mapped.example", &["::ffff:127.0.0.1"]),
-        ("six.example", &["::1"]),
-        ("localhost", &["127.0.0.1"]),
-    ]);
-    let listeners = listeners().await;
-    // The port is open to public hosts, so that only the host can be what is refused.
-    let client = HttpTransport::builder()
-        .system_roots(false)
-        .resolver(names)
-        .guard(Guard::new().allow_port(listeners.port))
-        .build()
-        .unwrap();
+/// Asks a client for each of them, through the guard.
+pub async fn refuses_every_hostile_host(client: &HttpTransport, port: u16) {
     let (mut sent, mut unwritable) = (0, 0);
     for host in hostile_hosts() {
         for scheme in ["https", "http"] {
-            let url = format!("{scheme}://{host}:{}/latest/meta-data", listeners.port);
+            let url = format!("{scheme}://{host}:{port}/latest/meta-data");
             // What is no address at all never becomes a request.
             let Ok(uri) = url.parse::<Uri>() else {
                 unwritable += 1;
@@ -382,6 +366,27 @@ async fn no_way_of_writing_an_address_reaches_a_private_network() {
     }
     assert!(sent >= 120, "{sent} addresses");
     assert!(unwritable > 0);
+}
+
+#[tokio::test]
+async fn no_way_of_writing_an_address_reaches_a_private_network() {
+    let names = Names::new(&[
+        ("public.example", &["203.0.113.1"]),
+        ("private.example", &["127.0.0.1"]),
+        ("mixed.example", &["1.1.1.1", "127.0.0.1"]),
+        ("mapped.example", &["::ffff:127.0.0.1"]),
+        ("six.example", &["::1"]),
+        ("localhost", &["127.0.0.1"]),
+    ]);
+    let listeners = listeners().await;
+    // The port is open to public hosts, so that only the host can be what is refused.
+    let client = HttpTransport::builder()
+        .system_roots(false)
+        .resolver(names)
+        .guard(Guard::new().allow_port(listeners.port))
+        .build()
+        .unwrap();
+    refuses_every_hostile_host(&client, listeners.port).await;
     assert_eq!(listeners.seen.load(Ordering::SeqCst), 0);
     // The listeners do notice connections.
     let _ = client

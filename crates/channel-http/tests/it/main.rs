@@ -3,6 +3,7 @@
 mod fake;
 mod guard;
 mod http;
+mod netns;
 mod proxy;
 mod reconnect;
 mod server;
