@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod engine;
 pub mod failpoint;
 mod inbound;
@@ -7,6 +9,8 @@ mod memory;
 mod outbound;
 mod outbox;
 mod rules;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store;
 mod worker;
 
@@ -20,5 +24,7 @@ pub use outbox::{
     Audience, Failure, OnUncertain, Outbox, OutboxSettings, Report, Spawn, Tally, TokioSpawn,
     Undelivered, Visibility, visibility,
 };
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Durability, SqliteStore, SqliteStoreBuilder};
 pub use store::{Counts, JournalEntry, Store, StoreError, StoreErrorKind, Swept};
 pub use worker::{Fence, WorkerId};

@@ -91,12 +91,12 @@ impl EventStatus {
 /// New states of parts of a delivery: all, or an error and none.
 pub(crate) fn update_parts(
     parts: &[Part],
-    changes: Vec<(usize, Part)>,
+    changes: &[(usize, Part)],
     delivery: DeliveryId,
 ) -> Result<Vec<Part>, StoreError> {
     let mut next = parts.to_vec();
     for (at, change) in changes {
-        let Some(part) = next.get_mut(at) else {
+        let Some(part) = next.get_mut(*at) else {
             return Err(StoreError::new(
                 StoreErrorKind::Illegal,
                 format!("delivery {delivery} has no part {at}"),
@@ -111,7 +111,7 @@ pub(crate) fn update_parts(
                 ),
             ));
         }
-        *part = change;
+        *part = change.clone();
     }
     Ok(next)
 }

@@ -74,7 +74,7 @@ impl State {
         &mut self,
         fence: Fence,
         id: DeliveryId,
-        changes: Vec<(usize, Part)>,
+        changes: &[(usize, Part)],
         now: SystemTime,
     ) -> Result<(), StoreError> {
         self.check_alive(fence)?;

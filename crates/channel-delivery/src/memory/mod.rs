@@ -199,7 +199,7 @@ impl Store for MemoryStore {
         parts: Vec<(usize, Part)>,
         now: SystemTime,
     ) -> Result<(), StoreError> {
-        self.state().update(fence, delivery, parts, now)
+        self.state().update(fence, delivery, &parts, now)
     }
 
     async fn claim_deliveries(

@@ -1,0 +1,163 @@
+//! The files of a store, the connections to them, and what may happen to them behind our back.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+use super::Durability;
+use super::error::{Failure, config, unavailable};
+use super::lock::{beside, private};
+use super::schema;
+use crate::store::StoreError;
+
+/// Readers beside the writer.
+const READERS: u32 = 4;
+
+/// Pages that the log may grow to before it is copied back: 16 MB. A page that was written
+/// several times until then is copied once.
+const CHECKPOINT_PAGES: &str = "4096";
+
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    pub(crate) path: PathBuf,
+    pub(crate) durability: Durability,
+    pub(crate) busy_timeout: Duration,
+}
+
+impl Files {
+    /// Makes the file if there is none. SQLite gives its log the same permissions.
+    pub(crate) fn create(&self) -> Result<(), StoreError> {
+        let made = private(OpenOptions::new().write(true).create_new(true)).open(&self.path);
+        match made {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(config("there is no such directory").with_source(error))
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                Err(config("the file may not be created").with_source(error))
+            }
+            Err(error) => Err(unavailable("the file cannot be created").with_source(error)),
+        }
+    }
+
+    /// The one connection that writes, with the tables in place.
+    pub(crate) async fn writer(&self) -> Result<SqliteConnection, Failure> {
+        let synchronous = match self.durability {
+            Durability::Full => SqliteSynchronous::Full,
+            Durability::Relaxed => SqliteSynchronous::Normal,
+        };
+        let options = self
+            .options()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(synchronous)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("cache_size", "-16384")
+            .pragma("temp_store", "memory");
+        let mut connection = options.connect().await?;
+        schema::migrate(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Connections for reading, opened when they are needed.
+    pub(crate) fn readers(&self) -> SqlitePool {
+        let options = self.options().read_only(true).pragma("cache_size", "-4096");
+        SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .acquire_timeout(self.busy_timeout)
+            .test_before_acquire(false)
+            .connect_lazy_with(options)
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .create_if_missing(false)
+            .busy_timeout(self.busy_timeout)
+            .statement_cache_capacity(256)
+            .row_buffer_size(512)
+            .disable_statement_logging()
+    }
+}
+
+/// Notices when the files are no longer those that a connection has open.
+///
+/// SQLite goes on writing into a log that was removed or cut short, and every such write is
+/// gone with the process. <https://www.sqlite.org/howtocorrupt.html>
+#[derive(Debug)]
+pub(crate) struct Watch {
+    store: PathBuf,
+    log: PathBuf,
+    seen: Option<(Identity, Identity)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    number: u64,
+    size: u64,
+}
+
+impl Watch {
+    pub(crate) fn on(store: &Path) -> Self {
+        Self {
+            store: store.to_owned(),
+            log: beside(store, "-wal"),
+            seen: None,
+        }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.seen = None;
+    }
+
+    /// Fails if a file was removed, replaced or cut short since the last look.
+    pub(crate) fn look(&mut self) -> Result<(), StoreError> {
+        let now = (identity(&self.store)?, identity(&self.log)?);
+        if let Some((store, log)) = self.seen.replace(now) {
+            let same =
+                |then: Identity, now: Identity| then.number == now.number && then.size <= now.size;
+            if !same(store, now.0) || !same(log, now.1) {
+                return Err(unavailable("its files were removed or cut short"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Result<Identity, StoreError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(path).map_err(gone)?;
+    Ok(Identity {
+        number: found.ino(),
+        size: found.len(),
+    })
+}
+
+#[cfg(not(unix))]
+fn identity(path: &Path) -> Result<Identity, StoreError> {
+    let found = std::fs::metadata(path).map_err(gone)?;
+    Ok(Identity {
+        number: 0,
+        size: found.len(),
+    })
+}
+
+fn gone(error: std::io::Error) -> StoreError {
+    unavailable("its files are gone").with_source(error)
+}
+
+/// Closes a connection whose log may have been taken away: what SQLite still has open is
+/// copied back first, as far as that goes.
+pub(crate) async fn rescue(mut connection: SqliteConnection) {
+    let copied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
+    // Nothing depends on it: the file is checked again when it is opened.
+    let _ = copied.execute(&mut connection).await;
+    let _ = connection.close().await;
+}

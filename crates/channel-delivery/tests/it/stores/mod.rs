@@ -1,0 +1,5 @@
+//! Every store runs the suite.
+
+mod folder;
+mod memory;
+mod sqlite;
