@@ -5,6 +5,8 @@ pub use channel_http as http;
 pub use channel_text as text;
 
 #[cfg(feature = "runtime")]
+pub use channel_delivery as delivery;
+#[cfg(feature = "runtime")]
 pub use channel_runtime as runtime;
 #[cfg(feature = "webhook")]
 pub use channel_webhook as webhook;
@@ -18,6 +20,8 @@ pub use channel_telegram as telegram;
 /// is switched on.
 pub mod prelude {
     pub use channel_core::prelude::*;
+    #[cfg(feature = "sqlite")]
+    pub use channel_delivery::SqliteStore;
     #[cfg(feature = "runtime")]
     pub use channel_runtime::{Bot, GroupMode, Incoming};
     #[cfg(feature = "standard")]

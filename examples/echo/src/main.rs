@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use channel_kit::core::{AllowEveryone, Error};
+use channel_kit::delivery::SqliteStore;
 use channel_kit::runtime::{Bot, ChannelState, ChannelStatus};
 
 #[tokio::main]
@@ -18,7 +19,7 @@ async fn main() -> ExitCode {
         .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
         .with_writer(std::io::stderr)
         .init();
-    match bot() {
+    match bot().await {
         Ok(bot) => match bot.run().await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
@@ -37,8 +38,7 @@ fn fail(error: &Error) -> ExitCode {
     }
 }
 
-fn bot() -> Result<Bot, Error> {
-    store()?;
+async fn bot() -> Result<Bot, Error> {
     let mut bot = Bot::new(AllowEveryone)
         .on_message(answers::message)
         .on_edited(answers::edited)
@@ -47,6 +47,9 @@ fn bot() -> Result<Bot, Error> {
         .listen(address()?);
     for channel in platforms::configured()? {
         bot = bot.channel(channel);
+    }
+    if let Some(path) = store()? {
+        bot = bot.store(SqliteStore::open(path).await?);
     }
     Ok(bot)
 }
@@ -76,13 +79,13 @@ fn address() -> Result<SocketAddr, Error> {
         .map_err(|_| Error::config("CHANNEL_BIND has to be an address such as 127.0.0.1:8780"))
 }
 
-fn store() -> Result<(), Error> {
-    match std::env::var("CHANNEL_STORE").as_deref() {
-        Err(_) | Ok("" | "memory") => Ok(()),
-        Ok(store) if store.starts_with("sqlite:") => Err(Error::config(
-            "CHANNEL_STORE=sqlite is not built yet; use memory",
-        )),
-        Ok(_) => Err(Error::config(
+/// The path of the store; none for memory.
+fn store() -> Result<Option<String>, Error> {
+    let wanted = std::env::var("CHANNEL_STORE").unwrap_or_default();
+    match wanted.strip_prefix("sqlite:") {
+        Some(path) if !path.is_empty() => Ok(Some(path.to_owned())),
+        None if matches!(wanted.as_str(), "" | "memory") => Ok(None),
+        _ => Err(Error::config(
             "CHANNEL_STORE has to be memory or sqlite:PATH",
         )),
     }

@@ -16,6 +16,9 @@ use crate::handler::BoxError;
 use crate::lanes::Place;
 use crate::overlap::{Fate, Taken, Turn};
 
+/// After how many attempts an event that its process did not survive is set aside: more than
+/// for a handler that fails, because a process is more often killed than poisoned.
+const DEATHS: u32 = 10;
 /// The first pause before another attempt; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause: an event that fails holds up its conversation.
@@ -92,9 +95,9 @@ impl Run<'_> {
         let Progress {
             state, attempts, ..
         } = self.progress;
-        if state == EventState::Handling && attempts >= self.durable.attempts {
+        if state == EventState::Handling && attempts >= self.durable.attempts.max(DEATHS) {
             self.entry.board.meters.dead.add();
-            let reason = format!("the process ended in each of {attempts} attempts");
+            let reason = format!("the process ended in the last of {attempts} attempts");
             return self.end(Outcome::Dead { reason }).await;
         }
         let mut stop = self.core.stop.subscribe();
@@ -124,13 +127,18 @@ impl Run<'_> {
 
     async fn attempt_all(&self, taken: Taken) -> Result<(), StoreError> {
         let mut not_before = self.progress.not_before;
+        let mut failures = match self.progress.state {
+            EventState::Retrying => self.progress.attempts,
+            _ => 0,
+        };
         loop {
             if !wait_until(self.core, self.durable, not_before).await {
                 return Ok(());
             }
-            let Some(attempt) = self.begin().await? else {
+            if self.begin().await?.is_none() {
                 return Ok(());
-            };
+            }
+            failures = failures.saturating_add(1);
             let channel: Arc<dyn Channel> = Arc::new(DurableChannel::answering(
                 Arc::clone(&self.entry.channel),
                 self.durable.outbox.clone(),
@@ -139,7 +147,7 @@ impl Run<'_> {
             ));
             let work = judge_and_handle(self.core, &channel, taken.event.clone());
             let ended = AssertUnwindSafe(work).catch_unwind().await;
-            let outcome = outcome(self.core, self.durable, self.entry, attempt.number, ended);
+            let outcome = outcome(self.core, self.durable, self.entry, failures, ended);
             let next = match &outcome {
                 Outcome::Retry { not_before, .. } => Some(*not_before),
                 _ => None,

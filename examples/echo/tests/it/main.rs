@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod durable;
 mod process;
 mod secrets;
 mod standard;

@@ -24,12 +24,17 @@ impl Site {
     }
 
     pub(crate) fn start(&self) -> Echo {
+        self.start_with(&[]).ready("telegram")
+    }
+
+    /// Starts the bot with more variables, and does not wait for it.
+    pub(crate) fn start_with(&self, more: &[(&str, &str)]) -> Echo {
         let base = self.telegram.api_base();
-        Echo::start(&[
+        let own = [
             ("CHANNEL_TELEGRAM_BOT_TOKEN", TOKEN),
-            ("CHANNEL_TELEGRAM_API_BASE", &base),
-        ])
-        .ready("telegram")
+            ("CHANNEL_TELEGRAM_API_BASE", base.as_str()),
+        ];
+        Echo::start(&[own.as_slice(), more].concat())
     }
 
     fn private(&self) -> Place {
