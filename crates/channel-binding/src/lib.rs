@@ -12,6 +12,8 @@ mod seal;
 #[cfg(feature = "sql")]
 mod sql;
 mod store;
+#[cfg(feature = "web")]
+mod web;
 
 pub use bindings::{Bindings, BindingsBuilder, ConnectOffer};
 pub use code::CodeHash;
@@ -28,3 +30,5 @@ pub use store::{
     BindingStore, ConversationKey, Details, Disconnected, Minted, NewCode, Redeemed, Redemption,
     SealedCredential, TrailEntry,
 };
+#[cfg(feature = "web")]
+pub use web::{Caller, CookieSessions, OwnerApi, OwnerAuth, PlatformState};

@@ -14,3 +14,4 @@ mod model;
 mod parallel;
 mod secrets;
 mod stores;
+mod web;

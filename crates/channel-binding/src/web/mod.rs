@@ -1,0 +1,154 @@
+//! The API for owners, and the page where they connect their accounts.
+
+mod api;
+mod auth;
+mod page;
+mod reply;
+mod session;
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use channel_core::{Error, Platform, Random, Result, Secret};
+
+pub use auth::{Caller, OwnerAuth};
+pub use session::CookieSessions;
+
+use crate::bindings::Bindings;
+use auth::Csrf;
+
+/// Whether a platform can be used now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlatformState {
+    /// Its channel runs.
+    #[default]
+    Running,
+    /// Its channel does not run; it is listed, and nothing can be connected.
+    NotRunning,
+    /// The operator has switched it off; it is not listed.
+    Disabled,
+}
+
+type States = Arc<dyn Fn(&Platform) -> PlatformState + Send + Sync>;
+
+/// The API for owners and the connect page, as a router that an application merges into
+/// its own, behind its own login.
+///
+/// Every route needs an owner; what changes something needs the token of the page too.
+/// Nothing that it says can be cached.
+#[must_use]
+pub struct OwnerApi {
+    bindings: Bindings,
+    auth: Arc<dyn OwnerAuth>,
+    base: String,
+    csrf: Secret,
+    enabled: bool,
+    states: States,
+}
+
+impl fmt::Debug for OwnerApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnerApi")
+            .field("bindings", &self.bindings)
+            .field("auth", &self.auth)
+            .field("base", &self.base)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    bindings: Bindings,
+    auth: Arc<dyn OwnerAuth>,
+    base: Arc<str>,
+    csrf: Arc<Csrf>,
+    enabled: bool,
+    states: States,
+}
+
+impl OwnerApi {
+    /// The API of these bindings behind this login, at `/connect`.
+    ///
+    /// The secret against forged requests is random: behind several processes set
+    /// [`csrf_secret`](Self::csrf_secret).
+    pub fn new(bindings: Bindings, auth: impl OwnerAuth + 'static, random: &dyn Random) -> Self {
+        let mut secret = [0; 32];
+        random.fill(&mut secret);
+        Self {
+            bindings,
+            auth: Arc::new(auth),
+            base: "/connect".to_owned(),
+            csrf: Secret::new(hex::encode(secret)),
+            enabled: true,
+            states: Arc::new(|_| PlatformState::Running),
+        }
+    }
+
+    /// Serves everything below another path.
+    pub fn at(mut self, base: impl Into<String>) -> Self {
+        self.base = base.into();
+        self
+    }
+
+    /// Derives the tokens against forged requests from this secret.
+    pub fn csrf_secret(mut self, secret: impl Into<Secret>) -> Self {
+        self.csrf = secret.into();
+        self
+    }
+
+    /// Switches connecting on or off; off, the routes stay and refuse.
+    pub const fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// Asks the application whether a platform can be used now.
+    pub fn states(
+        mut self,
+        states: impl Fn(&Platform) -> PlatformState + Send + Sync + 'static,
+    ) -> Self {
+        self.states = Arc::new(states);
+        self
+    }
+
+    /// Makes the router.
+    ///
+    /// # Errors
+    ///
+    /// `Config` if the path is not made of plain segments, or the secret is shorter than 32
+    /// bytes.
+    pub fn router(self) -> Result<Router> {
+        let is_plain = |segment: &str| {
+            !segment.is_empty()
+                && segment
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+        };
+        let fits = self
+            .base
+            .strip_prefix('/')
+            .is_some_and(|rest| rest.split('/').all(is_plain));
+        if !fits {
+            return Err(Error::config(
+                "the path of the connect page is / and plain segments, such as /connect",
+            ));
+        }
+        if self.csrf.expose().len() < 32 {
+            return Err(Error::config(
+                "the secret against forged requests needs at least 32 bytes",
+            ));
+        }
+        let shared = Shared {
+            bindings: self.bindings,
+            auth: self.auth,
+            base: self.base.into(),
+            csrf: Arc::new(Csrf::new(self.csrf)),
+            enabled: self.enabled,
+            states: self.states,
+        };
+        Ok(api::routes(shared))
+    }
+}
