@@ -79,6 +79,8 @@ impl Door {
         // The envelope is not signed; nothing but the text in it is looked at.
         let encrypted = match self.envelope {
             Envelope::Xml => read_envelope(body).ok(),
+            // A list would be read as the fields in their order.
+            Envelope::Json if !body.trim_ascii_start().starts_with(b"{") => None,
             Envelope::Json => serde_json::from_slice::<Json<'_>>(body)
                 .ok()
                 .map(|json| json.encrypt.into_owned()),

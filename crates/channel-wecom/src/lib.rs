@@ -10,6 +10,8 @@ mod env;
 mod error;
 mod inbound;
 mod limits;
+#[cfg(feature = "net")]
+mod link;
 mod media;
 mod native;
 mod parts;
@@ -21,6 +23,8 @@ mod wire;
 pub use aibot::{WecomAibot, WecomAibotBuilder, WecomAibotConfig};
 pub use app::{WecomApp, WecomAppBuilder, WecomAppConfig};
 pub use bot::{WecomBot, WecomBotBuilder, WecomBotConfig};
+#[cfg(feature = "net")]
+pub use link::{WecomAibotLink, WecomAibotLinkBuilder, WecomAibotLinkConfig};
 pub use native::WecomMessage;
 
 use channel_core::Platform;

@@ -1,11 +1,8 @@
 //! What an app sends (<https://developer.work.weixin.qq.com/document/path/90236>).
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use channel_core::{
-    Attachment, ChatId, Error, ErrorKind, MessageRef, Multipart, OutboundMessage, Receipt, Result,
-    Secret,
+    Attachment, ChatId, Error, MessageRef, Multipart, OutboundMessage, Receipt, Result, Secret,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -14,13 +11,11 @@ use super::Shared;
 use crate::api::{Call, Payload};
 use crate::card;
 use crate::error::{Fault, invalid, of_code};
-use crate::parts::{broken_off, no_such_part};
+use crate::parts::{self, no_such_part, send_all};
 use crate::render::{self, Words};
 use crate::upload::{Content, Outgoing, outgoing};
 
 const SEND: Call = Call::once("send message");
-/// How often a later part is tried again while nothing has left.
-const MIDWAY_RETRIES: u32 = 3;
 
 /// One message of a plan.
 #[derive(Debug)]
@@ -28,6 +23,12 @@ pub(super) enum Part<'a> {
     Words(Words),
     Card(Value),
     File(Outgoing<'a>),
+}
+
+impl parts::Part for Part<'_> {
+    fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
 }
 
 #[derive(Deserialize)]
@@ -87,23 +88,11 @@ fn receiver(message: &OutboundMessage) -> Result<&ChatId> {
 pub(super) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<Receipt> {
     let chat = receiver(message)?;
     let parts = plan(shared, message)?;
-    let count = parts.len();
-    let mut receipt = Receipt::default();
-    let mut bad_file = None;
-    for (index, part) in parts.iter().enumerate() {
-        match patiently(shared, chat, part, index > 0).await {
-            Ok(at) => receipt.messages.push(at),
-            // A file that WeCom does not take says nothing about the next one.
-            Err(error) if matches!(part, Part::File(_)) && error.kind() == ErrorKind::Invalid => {
-                bad_file.get_or_insert((index, error));
-            }
-            Err(error) => return Err(broken_off(receipt, index, error, count)),
-        }
-    }
-    match bad_file {
-        Some((index, error)) => Err(broken_off(receipt, index, error, count)),
-        None => Ok(receipt),
-    }
+    let clock = &*shared.api.transport.clock;
+    send_all(clock, &parts, Receipt::default(), |part| {
+        Box::pin(send_part(shared, chat, part))
+    })
+    .await
 }
 
 /// Sends one part of a message.
@@ -117,30 +106,6 @@ pub(super) async fn send_one(
     let part = parts.get(part).ok_or_else(no_such_part)?;
     let at = send_part(shared, chat, part).await?;
     Ok(Receipt::new(vec![at]))
-}
-
-/// Giving up in the middle is worse than being late.
-async fn patiently(
-    shared: &Shared,
-    chat: &ChatId,
-    part: &Part<'_>,
-    midway: bool,
-) -> Result<MessageRef> {
-    let mut retries = 0;
-    loop {
-        match send_part(shared, chat, part).await {
-            Err(fault)
-                if midway
-                    && fault.error.kind() == ErrorKind::Unavailable
-                    && retries < MIDWAY_RETRIES =>
-            {
-                retries += 1;
-                let wait = Duration::from_millis(250) * 2_u32.saturating_pow(retries);
-                shared.api.transport.clock.sleep(wait).await;
-            }
-            other => return Ok(other?),
-        }
-    }
 }
 
 async fn send_part(shared: &Shared, chat: &ChatId, part: &Part<'_>) -> Result<MessageRef, Fault> {

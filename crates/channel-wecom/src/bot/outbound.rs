@@ -1,7 +1,5 @@
 //! What a group bot sends (<https://developer.work.weixin.qq.com/document/path/99110>).
 
-use std::time::Duration;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use channel_core::{
@@ -17,20 +15,24 @@ use super::webhooks::{is_webhook, upload_address};
 use crate::api::{Call, Done, Payload};
 use crate::error::Fault;
 use crate::inbound::ReplyContext;
-use crate::parts::{broken_off, no_such_part};
+use crate::parts::{self, no_such_part, send_all};
 use crate::render::{self, Words};
 use crate::upload::{Content, Outgoing, outgoing};
 use crate::{PLATFORM, card, limits};
 
 const SEND: Call = Call::once("send message");
-/// How often a later part is tried again while nothing has left.
-const MIDWAY_RETRIES: u32 = 3;
 
 /// One message of a plan.
 #[derive(Debug)]
 pub(super) enum Part<'a> {
     Words(Words),
     File(Outgoing<'a>),
+}
+
+impl parts::Part for Part<'_> {
+    fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
 }
 
 /// What a message becomes, in order. A group's webhook has no buttons, so they become
@@ -77,23 +79,11 @@ fn webhook(shared: &Shared, to: &Destination) -> Result<Secret> {
 /// Sends a message.
 pub(super) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<Receipt> {
     let parts = plan(shared, message)?;
-    let count = parts.len();
-    let mut receipt = Receipt::default();
-    let mut bad_file = None;
-    for (index, part) in parts.iter().enumerate() {
-        match patiently(shared, &message.to, part, index > 0).await {
-            Ok(at) => receipt.messages.push(at),
-            // A file that WeCom does not take says nothing about the next one.
-            Err(error) if matches!(part, Part::File(_)) && error.kind() == ErrorKind::Invalid => {
-                bad_file.get_or_insert((index, error));
-            }
-            Err(error) => return Err(broken_off(receipt, index, error, count)),
-        }
-    }
-    match bad_file {
-        Some((index, error)) => Err(broken_off(receipt, index, error, count)),
-        None => Ok(receipt),
-    }
+    let clock = &*shared.api.transport.clock;
+    send_all(clock, &parts, Receipt::default(), |part| {
+        Box::pin(send_part(shared, &message.to, part))
+    })
+    .await
 }
 
 /// Sends one part of a message.
@@ -106,30 +96,6 @@ pub(super) async fn send_one(
     let part = parts.get(part).ok_or_else(no_such_part)?;
     let at = send_part(shared, &message.to, part).await?;
     Ok(Receipt::new(vec![at]))
-}
-
-/// Giving up in the middle is worse than being late.
-async fn patiently(
-    shared: &Shared,
-    to: &Destination,
-    part: &Part<'_>,
-    midway: bool,
-) -> Result<MessageRef> {
-    let mut retries = 0;
-    loop {
-        match send_part(shared, to, part).await {
-            Err(fault)
-                if midway
-                    && fault.error.kind() == ErrorKind::Unavailable
-                    && retries < MIDWAY_RETRIES =>
-            {
-                retries += 1;
-                let wait = Duration::from_millis(250) * 2_u32.saturating_pow(retries);
-                shared.api.transport.clock.sleep(wait).await;
-            }
-            other => return Ok(other?),
-        }
-    }
 }
 
 async fn send_part(

@@ -4,12 +4,19 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and hands JSON over as it is written"
 )]
 
 mod aibot;
 mod app;
 mod bot;
 mod conformance;
+#[cfg(feature = "net")]
+mod conformance_link;
+#[cfg(feature = "net")]
+mod link;
 mod sealing;
 mod server;
+#[cfg(feature = "net")]
+mod switch;
