@@ -9,7 +9,7 @@ use super::ended::{self, Ended};
 use super::report::Failure;
 use super::shared::{Halt, Shared};
 use crate::outbound::{Part, PartState, StoredDelivery};
-use crate::store::StoreErrorKind;
+use crate::store::{StoreError, StoreErrorKind};
 
 const EARLIER_FAILED: &str = "an earlier part failed";
 const EARLIER_UNCERTAIN: &str = "an earlier part is uncertain";
@@ -84,7 +84,11 @@ impl Record<'_> {
                     ambiguous = true;
                 }
                 // A write of which the answer was lost cannot be repeated: look.
-                StoreErrorKind::Illegal if ambiguous && self.is_written(&changes).await => break,
+                StoreErrorKind::Illegal if ambiguous => match self.look(&changes).await {
+                    Ok(true) => break,
+                    Err(look) if look.kind() == StoreErrorKind::Unavailable => {}
+                    Ok(false) | Err(_) => return Err(Halt::Store(error)),
+                },
                 StoreErrorKind::Fenced => {
                     worker.check().await;
                     return Err(Halt::Taken);
@@ -118,21 +122,20 @@ impl Record<'_> {
         }
     }
 
-    /// Planning a key that is planned reads it.
-    async fn is_written(&self, changes: &[(usize, Part)]) -> bool {
+    /// Whether these states are on record: planning a key that is planned reads it.
+    async fn look(&self, changes: &[(usize, Part)]) -> Result<bool, StoreError> {
         let worker = &self.shared.worker;
         let plan = self.stored.delivery.clone();
         let found = worker
             .store()
             .plan(worker.fence(), plan, worker.now())
-            .await;
-        found.is_ok_and(|found| {
-            !found.is_new
-                && changes.iter().all(|(index, part)| {
-                    let there = found.delivery.parts.get(*index);
-                    there.is_some_and(|there| there.state == part.state)
-                })
-        })
+            .await?;
+        let parts = &found.delivery.parts;
+        let same = |(index, part): &(usize, Part)| {
+            let there = parts.get(*index);
+            there.is_some_and(|there| there.state == part.state)
+        };
+        Ok(!found.is_new && changes.iter().all(same))
     }
 
     fn note(&self, index: usize, part: &Part) {

@@ -20,6 +20,8 @@ use crate::store::{StoreError, StoreErrorKind};
 
 /// How often to look whether the channel of a recovered delivery is there.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The pause before the second attempt to write a plan; there is no third.
+const PLAN_AGAIN: Duration = Duration::from_millis(100);
 
 /// A new delivery.
 pub(super) struct Job {
@@ -92,9 +94,28 @@ impl Job {
 }
 
 async fn plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Ended> {
-    if let Err(halt) = shared.check() {
-        return Err(not_planned(&halt, ErrorKind::Unavailable));
+    let mut planned = try_to_plan(shared, plan.clone()).await;
+    if let Err(Halt::Store(error)) = &planned
+        && error.kind() == StoreErrorKind::Unavailable
+    {
+        // Only the answer may have been lost: then the second attempt finds the plan.
+        planned = match shared.pause(PLAN_AGAIN).await {
+            Ok(()) => try_to_plan(shared, plan).await,
+            Err(halt) => Err(halt),
+        };
     }
+    planned.map_err(|halt| {
+        let kind = match &halt {
+            Halt::Store(error) if error.kind() == StoreErrorKind::Config => ErrorKind::Config,
+            Halt::Store(error) if is_ours(error) => ErrorKind::Protocol,
+            _ => ErrorKind::Unavailable,
+        };
+        Ended::not(kind, format!("nothing was sent: {halt}"))
+    })
+}
+
+async fn try_to_plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Halt> {
+    shared.check()?;
     let worker = &shared.worker;
     let planned = worker
         .store()
@@ -106,13 +127,7 @@ async fn plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Ende
             if error.kind() == StoreErrorKind::Fenced {
                 worker.check().await;
             }
-            let halt = Halt::Store(error);
-            let kind = match &halt {
-                Halt::Store(error) if error.kind() == StoreErrorKind::Config => ErrorKind::Config,
-                Halt::Store(error) if is_ours(error) => ErrorKind::Protocol,
-                _ => ErrorKind::Unavailable,
-            };
-            Err(not_planned(&halt, kind))
+            Err(Halt::Store(error))
         }
     }
 }
@@ -122,10 +137,6 @@ fn is_ours(error: &StoreError) -> bool {
         error.kind(),
         StoreErrorKind::Illegal | StoreErrorKind::Corrupt
     )
-}
-
-fn not_planned(halt: &Halt, kind: ErrorKind) -> Ended {
-    Ended::not(kind, format!("nothing was sent: {halt}"))
 }
 
 /// Takes over what is free, in the order in which it was planned, until nothing is left.

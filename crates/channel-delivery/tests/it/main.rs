@@ -1,0 +1,15 @@
+//! The stores and the outbox, on virtual time and with every fault that a test can plan.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod outbox_crashes;
+mod outbox_doubt;
+mod outbox_flaky;
+mod outbox_send;
+mod outbox_world;
+mod stores;
+mod worker;

@@ -1,0 +1,272 @@
+//! A store that fails, or whose process dies, at a write that a test chooses.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use channel_core::{ChannelId, ChatId};
+use channel_delivery::{
+    Attempt, Counts, DeadDelivery, DeadEvent, DeliveryId, Fence, JournalEntry, MemoryStore,
+    NewDelivery, NewEvent, Outcome, Part, Planned, Recorded, Seq, Store, StoreError,
+    StoreErrorKind, StoredDelivery, StoredEvent, Swept, WorkerId,
+};
+
+use crate::outbox_world::FakePlatform;
+
+/// What happens at the chosen write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Nothing is written, and the store says so.
+    FailBefore,
+    /// It is written, and the answer is lost.
+    FailAfter,
+    /// The process dies and nothing is written.
+    CrashBefore,
+    /// It is written and the process dies.
+    CrashAfter,
+}
+
+impl At {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::CrashBefore,
+        Self::CrashAfter,
+    ];
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    writes: usize,
+    /// From which write on, for how many, and what.
+    at: Option<(usize, usize, At)>,
+    renewals_fail: bool,
+}
+
+#[derive(Clone)]
+pub(crate) struct FlakyStore {
+    inner: Arc<MemoryStore>,
+    plan: Arc<Mutex<Plan>>,
+    platform: FakePlatform,
+}
+
+impl std::fmt::Debug for FlakyStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FlakyStore")
+    }
+}
+
+fn unavailable() -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, "the disk is full")
+}
+
+impl FlakyStore {
+    pub(crate) fn new(platform: &FakePlatform) -> Self {
+        Self {
+            inner: Arc::new(MemoryStore::new()),
+            plan: Arc::default(),
+            platform: platform.clone(),
+        }
+    }
+
+    /// From the `first` write on, counted from 1, `count` of them go wrong.
+    pub(crate) fn fail(&self, first: usize, count: usize, at: At) {
+        let mut plan = self.plan.lock().unwrap();
+        plan.writes = 0;
+        plan.at = Some((first, count, at));
+    }
+
+    pub(crate) fn writes(&self) -> usize {
+        self.plan.lock().unwrap().writes
+    }
+
+    pub(crate) fn renewals_fail(&self, fail: bool) {
+        self.plan.lock().unwrap().renewals_fail = fail;
+    }
+
+    /// What happens to this write.
+    fn next(&self) -> Option<At> {
+        let mut plan = self.plan.lock().unwrap();
+        plan.writes += 1;
+        let (first, count, at) = plan.at?;
+        (first..first.saturating_add(count))
+            .contains(&plan.writes)
+            .then_some(at)
+    }
+
+    async fn write<T, F>(&self, write: F) -> Result<T, StoreError>
+    where
+        T: Send,
+        F: Future<Output = Result<T, StoreError>> + Send,
+    {
+        match self.next() {
+            None => write.await,
+            Some(At::FailBefore) => Err(unavailable()),
+            Some(At::FailAfter) => {
+                write.await?;
+                Err(unavailable())
+            }
+            Some(At::CrashBefore) => {
+                self.platform.crash();
+                pending().await
+            }
+            Some(At::CrashAfter) => {
+                write.await?;
+                self.platform.crash();
+                pending().await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for FlakyStore {
+    async fn enroll(
+        &self,
+        worker: &WorkerId,
+        lease: Duration,
+        now: SystemTime,
+    ) -> Result<Fence, StoreError> {
+        self.inner.enroll(worker, lease, now).await
+    }
+    async fn renew(
+        &self,
+        fence: Fence,
+        lease: Duration,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        if self.plan.lock().unwrap().renewals_fail {
+            return Err(unavailable());
+        }
+        self.inner.renew(fence, lease, now).await
+    }
+    async fn leave(&self, fence: Fence, now: SystemTime) -> Result<(), StoreError> {
+        self.inner.leave(fence, now).await
+    }
+    async fn record(
+        &self,
+        fence: Fence,
+        events: Vec<NewEvent>,
+        now: SystemTime,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.record(fence, events, now).await
+    }
+    async fn cursor(&self, channel: &ChannelId) -> Result<Option<String>, StoreError> {
+        self.inner.cursor(channel).await
+    }
+    async fn claim(
+        &self,
+        fence: Fence,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.inner.claim(fence, limit, now).await
+    }
+    async fn begin(
+        &self,
+        fence: Fence,
+        event: Seq,
+        now: SystemTime,
+    ) -> Result<Attempt, StoreError> {
+        self.inner.begin(fence, event, now).await
+    }
+    async fn finish(
+        &self,
+        fence: Fence,
+        event: Seq,
+        outcome: Outcome,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.inner.finish(fence, event, outcome, now).await
+    }
+    async fn plan(
+        &self,
+        fence: Fence,
+        delivery: NewDelivery,
+        now: SystemTime,
+    ) -> Result<Planned, StoreError> {
+        self.write(self.inner.plan(fence, delivery, now)).await
+    }
+    async fn update(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        parts: Vec<(usize, Part)>,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.write(self.inner.update(fence, delivery, parts, now))
+            .await
+    }
+    async fn claim_deliveries(
+        &self,
+        fence: Fence,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.inner.claim_deliveries(fence, limit, now).await
+    }
+    async fn set_target(
+        &self,
+        channel: &ChannelId,
+        chat: &ChatId,
+        dead: Option<(SystemTime, String)>,
+    ) -> Result<(), StoreError> {
+        self.inner.set_target(channel, chat, dead).await
+    }
+    async fn dead_target(
+        &self,
+        channel: &ChannelId,
+        chat: &ChatId,
+        now: SystemTime,
+    ) -> Result<Option<(SystemTime, String)>, StoreError> {
+        self.inner.dead_target(channel, chat, now).await
+    }
+    async fn dead_events(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<DeadEvent>, StoreError> {
+        self.inner.dead_events(after, limit).await
+    }
+    async fn retry_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
+        self.inner.retry_event(event, now).await
+    }
+    async fn drop_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
+        self.inner.drop_event(event, now).await
+    }
+    async fn dead_deliveries(
+        &self,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<DeadDelivery>, StoreError> {
+        self.inner.dead_deliveries(after, limit).await
+    }
+    async fn retry_delivery(
+        &self,
+        delivery: DeliveryId,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        self.inner.retry_delivery(delivery, now).await
+    }
+    async fn drop_delivery(
+        &self,
+        delivery: DeliveryId,
+        now: SystemTime,
+    ) -> Result<bool, StoreError> {
+        self.inner.drop_delivery(delivery, now).await
+    }
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.inner.counts().await
+    }
+    async fn journal(
+        &self,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        self.inner.journal(after, limit).await
+    }
+    async fn sweep(&self, before: SystemTime, limit: usize) -> Result<Swept, StoreError> {
+        self.inner.sweep(before, limit).await
+    }
+}
