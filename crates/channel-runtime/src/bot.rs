@@ -6,8 +6,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channel_core::{Action, AuthorizedEvent, Channel, Error, Message, Policy, Result, Transport};
-use channel_delivery::{OutboxSettings, Store};
+use channel_core::{
+    Action, AuthorizedEvent, Channel, ChannelInfo, Error, Limits, Message, Platform, Policy,
+    Result, TextLimit, TextUnit, Transport,
+};
+use channel_delivery::{JournalEntry, OutboxSettings, Store};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
@@ -18,6 +21,7 @@ use crate::inbox::Seen;
 use crate::incoming::Incoming;
 use crate::lanes::Lanes;
 use crate::overlap::Overlap;
+use crate::replay::{Replayed, replay};
 use crate::retry::Retry;
 use crate::running::Running;
 use crate::status::{Board, ChannelStatus};
@@ -280,6 +284,30 @@ impl Bot {
         self
     }
 
+    /// Runs recorded events through this bot's policy and handlers and says what they
+    /// answer now, beside what was answered then. Nothing leaves the process and nothing is
+    /// recorded; files of the events cannot be downloaded.
+    pub async fn replay(mut self, entries: Vec<JournalEntry>) -> Vec<Replayed> {
+        let infos: Vec<ChannelInfo> = self
+            .channels
+            .iter()
+            .map(|channel| channel.info().clone())
+            .collect();
+        let transport = self.take_transport();
+        let core = self.core(&transport, None);
+        let mut replayed = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let id = &entry.event.event.channel;
+            let info = infos.iter().find(|info| info.id == *id).cloned();
+            let info = info.unwrap_or_else(|| {
+                let limit = TextLimit::new(usize::MAX, TextUnit::CodePoints);
+                ChannelInfo::new(id.clone(), Platform::new("replay"), Limits::new(limit))
+            });
+            replayed.push(replay(&core, &info, entry).await);
+        }
+        replayed
+    }
+
     /// Starts the bot in the background of the current tokio runtime.
     ///
     /// # Errors
@@ -288,8 +316,8 @@ impl Bot {
     /// path, a channel can only receive over HTTP and nothing listens, the policy refuses a
     /// channel, the store is in use by another process, or the address cannot be bound;
     /// `Unavailable` if the store does not answer.
-    pub async fn start(self) -> Result<Running> {
-        let transport = self.transport.unwrap_or_else(channel_http::transport);
+    pub async fn start(mut self) -> Result<Running> {
+        let transport = self.take_transport();
         if self.channels.is_empty() {
             return Err(Error::config("the bot has no channel"));
         }
@@ -306,20 +334,17 @@ impl Bot {
         self.policy.check(&infos)?;
         drop(infos);
         let now = transport.clock.now();
-        let (durable, requests) = match self.store {
+        let (durable, requests) = match self.store.take() {
             Some(store) => {
-                let (durable, requests) = Durable::start(
-                    store,
-                    &transport,
-                    &self.channels,
-                    self.outbox,
-                    self.attempts,
-                )
-                .await?;
+                let settings = std::mem::take(&mut self.outbox);
+                let (durable, requests) =
+                    Durable::start(store, &transport, &self.channels, settings, self.attempts)
+                        .await?;
                 (Some(durable), Some(requests))
             }
             None => (None, None),
         };
+        let core = self.core(&transport, durable);
         let entries: Vec<Arc<Entry>> = self
             .channels
             .into_iter()
@@ -338,22 +363,7 @@ impl Bot {
                 })
             })
             .collect();
-        let core = Arc::new(Core {
-            policy: self.policy,
-            handlers: self.handlers,
-            groups: self.groups,
-            overlap: self.overlap,
-            typing: self.typing,
-            ack_within: self.ack_within,
-            answer_within: self.answer_within,
-            clock: transport.clock,
-            random: transport.random,
-            lanes: Lanes::new(self.capacity),
-            seen: Seen::new(10_000, Duration::from_secs(600)),
-            hook: self.hook,
-            stop: watch::Sender::new(false),
-            durable,
-        });
+        let core = Arc::new(core);
         #[cfg(feature = "webhook")]
         let listen = self.listen;
         #[cfg(not(feature = "webhook"))]
@@ -367,6 +377,31 @@ impl Bot {
             self.served_elsewhere,
         )
         .await
+    }
+
+    fn take_transport(&mut self) -> Transport {
+        self.transport
+            .take()
+            .unwrap_or_else(channel_http::transport)
+    }
+
+    fn core(&self, transport: &Transport, durable: Option<Durable>) -> Core {
+        Core {
+            policy: Arc::clone(&self.policy),
+            handlers: self.handlers.clone(),
+            groups: self.groups,
+            overlap: self.overlap,
+            typing: self.typing,
+            ack_within: self.ack_within,
+            answer_within: self.answer_within,
+            clock: Arc::clone(&transport.clock),
+            random: Arc::clone(&transport.random),
+            lanes: Lanes::new(self.capacity),
+            seen: Seen::new(10_000, Duration::from_secs(600)),
+            hook: self.hook.clone(),
+            stop: watch::Sender::new(false),
+            durable,
+        }
     }
 
     /// Runs until the process is told to stop (SIGTERM or Ctrl-C), then drains.

@@ -368,3 +368,35 @@ async fn stopping_leaves_what_has_not_begun_to_the_next_process() {
     channel.wait_for_sent(5).await;
     next.stop().await;
 }
+
+#[tokio::test]
+async fn a_replay_says_what_the_handler_answers_now_and_sends_nothing() {
+    let (store, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let running = echo(&store, &channel).start().await.unwrap();
+    channel.user("ada").says("same");
+    channel.user("ada").says("other");
+    until_counted(&store, EventState::Handled, 2).await;
+    running.stop().await;
+    let journal = store.journal(None, 10).await.unwrap();
+    let replayed = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .on_message(|message| async move {
+            let text = match message.text.as_str() {
+                "other" => "changed".to_owned(),
+                text => format!("echo: {text}"),
+            };
+            message.reply(text).await?;
+            Ok(())
+        })
+        .replay(journal)
+        .await;
+    assert_eq!(
+        replayed
+            .iter()
+            .map(channel_runtime::Replayed::is_same)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
+    assert_eq!(replayed[1].differences().len(), 1);
+    assert_eq!(channel.texts().len(), 2, "nothing is sent");
+}
