@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use channel_core::{Error, ErrorKind, Result};
 use channel_gateway::demo::{Demo, DemoConfig};
+use channel_gateway::tools::{DeadCommand, JournalCommand};
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -21,6 +22,10 @@ struct Cli {
 enum Cmd {
     /// Shows a bot at work on emulated platforms, in the browser; needs no configuration.
     Demo(DemoArgs),
+    /// Shows, retries and drops events and deliveries that were set aside.
+    Dead(DeadCommand),
+    /// Exports recorded events with their answers, and replays them.
+    Journal(JournalCommand),
 }
 
 #[derive(Debug, Args)]
@@ -43,10 +48,13 @@ async fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let result = match command {
-        Cmd::Demo(args) => demo(args).await,
+        Cmd::Demo(args) => demo(args).await.map(|()| true),
+        Cmd::Dead(command) => command.run().await.map(|()| true),
+        Cmd::Journal(command) => command.run().await,
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "channel-gateway: {error}");
             match error.kind() {

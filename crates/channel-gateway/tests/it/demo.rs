@@ -1,10 +1,4 @@
 //! The demo from outside: over HTTP and websockets, as a browser and as others see it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
 use std::time::Duration;
 
 use base64::Engine as _;

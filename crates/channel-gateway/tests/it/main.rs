@@ -1,0 +1,9 @@
+//! The gateway from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+mod demo;
+mod tools;
