@@ -78,7 +78,7 @@ pub(crate) fn lists(headers: &HeaderMap, name: header::HeaderName, token: &str) 
 }
 
 async fn socket(upgraded: Upgraded, max_message: usize) -> BoxSocket {
-    let config = channel_websocket::config(max_message);
+    let config = channel_websocket::server_config(max_message);
     let connection = Linger::new(TokioIo::new(upgraded));
     let stream = WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await;
     channel_websocket::wrap(stream)

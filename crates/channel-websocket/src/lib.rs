@@ -19,6 +19,10 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 /// defaults it would be 128 KiB.
 const BUFFER: usize = 4 << 10;
 
+/// What a server reads at once, in bytes: it keeps such a buffer for each client, and what
+/// clients say is short.
+const SERVER_READ: usize = 2 << 10;
+
 /// The most that may wait to be written, in bytes: one large message.
 const MAX_WRITE: usize = 16 << 20;
 
@@ -31,6 +35,13 @@ pub fn config(max_message: usize) -> WebSocketConfig {
         .max_write_buffer_size(MAX_WRITE)
         .max_message_size(Some(max_message))
         .max_frame_size(Some(max_message))
+}
+
+/// The same for a server, which has many sockets that say little: a smaller buffer for what
+/// comes in.
+#[must_use]
+pub fn server_config(max_message: usize) -> WebSocketConfig {
+    config(max_message).read_buffer_size(SERVER_READ)
 }
 
 /// Puts an open websocket behind the seam.

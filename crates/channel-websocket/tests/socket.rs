@@ -1,14 +1,18 @@
 //! Both ends of a websocket over a pipe in memory.
 
 use channel_core::{BoxSocket, CloseFrame, ErrorKind, Frame};
-use channel_websocket::{config, wrap};
+use channel_websocket::{config, server_config, wrap};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 async fn end(pipe: DuplexStream, role: Role, max_message: usize) -> BoxSocket {
-    wrap(WebSocketStream::from_raw_socket(pipe, role, Some(config(max_message))).await)
+    let config = match role {
+        Role::Client => config(max_message),
+        Role::Server => server_config(max_message),
+    };
+    wrap(WebSocketStream::from_raw_socket(pipe, role, Some(config)).await)
 }
 
 /// A client and a server that takes messages of up to 1000 bytes.
@@ -98,8 +102,8 @@ async fn ended(end_it: impl AsyncFnOnce(DuplexStream)) -> BoxSocket {
     let (near, far) = tokio::io::duplex(1 << 16);
     let mut server = end(far, Role::Server, 1000).await;
     assert!(server.send(Frame::text("hi")).await.is_ok());
-    end_it(near).await;
-    while let Some(Ok(_)) = server.next().await {}
+    let reading = async { while let Some(Ok(_)) = server.next().await {} };
+    futures_util::future::join(end_it(near), reading).await;
     server
 }
 
@@ -108,7 +112,9 @@ async fn a_socket_that_has_ended_stays_ended() {
     let closed = ended(async |pipe| {
         let mut client = end(pipe, Role::Client, 1000).await;
         client.send(Frame::close(1000, "")).await.unwrap();
-        while client.next().await.is_some() {}
+        assert_eq!(client.next().await.unwrap().unwrap(), Frame::text("hi"));
+        let answer = client.next().await.unwrap().unwrap();
+        assert!(matches!(answer, Frame::Close(_)));
     });
     let broken = ended(async |pipe| drop(pipe));
     // Too large a message, a broken protocol; each followed by a good frame that is never read.
