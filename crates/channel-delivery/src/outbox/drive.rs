@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use channel_core::{Backoff, ChatId, Error, ErrorKind, Receipt, ReplyStream, Target};
+use tracing::Instrument as _;
 
 use super::attempt::{Request, Shape, attempt, part_key};
 use super::ended::{Ended, reason};
@@ -90,7 +91,15 @@ impl<'a> Driver<'a> {
     }
 
     pub(super) async fn run(mut self) -> Ended {
-        let ended = match self.steps().await {
+        let stored = &self.record.stored;
+        // What the adapter logs meanwhile belongs to this delivery and its event.
+        let span = tracing::debug_span!(
+            "delivery",
+            id = %stored.id,
+            event = stored.delivery.answers.map(crate::Seq::number),
+            channel = %stored.delivery.channel,
+        );
+        let ended = match self.steps().instrument(span).await {
             Ok(()) => self.record.ended(),
             Err(halt) => self
                 .record

@@ -69,7 +69,7 @@ impl Outbox {
     ///
     /// The message's key makes it recognisable, across restarts too: the same key again
     /// joins the delivery that is under way, returns what is on record, or goes on where it
-    /// stopped. Without a key the message gets a random one. `answers` is the event that it
+    /// stopped; the message that was planned first is the one that is sent. Without a key the message gets a random one. `answers` is the event that it
     /// answers, for the journal and the traces.
     ///
     /// The first call waits until all that older workers left behind is in hand, so that it

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use channel_core::{ErrorKind, ReplyStream};
+use channel_core::{Body, ErrorKind, OutboundMessage, ReplyStream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::conversation;
@@ -23,6 +23,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The pause before the second attempt to write a plan; there is no third.
 const PLAN_AGAIN: Duration = Duration::from_millis(100);
 
+/// The reason of a suppressed part whose own one was lost in a crash.
+const HIDDEN: &str = "not to be shown";
+
 /// A new delivery.
 pub(super) struct Job {
     plan: NewDelivery,
@@ -32,7 +35,13 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) const fn send(plan: NewDelivery, hidden: Option<&'static str>) -> Self {
+    /// What is not to be shown is planned without its content: a crash before it is
+    /// suppressed must not show it after all.
+    pub(super) fn send(mut plan: NewDelivery, hidden: Option<&'static str>) -> Self {
+        if hidden.is_some() {
+            plan.message = OutboundMessage::new(plan.message.to, Body::default());
+            plan.parts = 1;
+        }
         Self {
             plan,
             hidden,
@@ -65,31 +74,37 @@ impl Job {
         failpoint::hit("planned");
         ticket.planned();
         ticket.turn().await;
-        let mut record = Record {
-            shared: &shared,
-            stored,
-        };
-        let untouched = |record: &Record<'_>| {
-            let parts = &record.stored.parts;
-            parts.iter().all(|part| part.state == PartState::Prepared)
-        };
-        if let Some(reason) = self.hidden
-            && untouched(&record)
-        {
-            let ended = match record.suppress(reason).await {
-                Ok(()) => record.ended(),
-                Err(halt) => record.interrupted(&halt, None, false),
-            };
-            return ticket.end(ended);
+        if is_hidden(&stored) {
+            let reason = self.hidden.unwrap_or(HIDDEN);
+            return ticket.end(suppress(&shared, stored, reason).await);
         }
-        let fresh = untouched(&record);
-        let mut driver = Driver::new(&shared, &outlet, record.stored, since);
+        let fresh = is_untouched(&stored);
+        let mut driver = Driver::new(&shared, &outlet, stored, since);
         if let Some(stream) = self.stream
             && fresh
         {
             driver = driver.ending(stream);
         }
         ticket.end(driver.run().await);
+    }
+}
+
+fn is_untouched(stored: &StoredDelivery) -> bool {
+    let mut parts = stored.parts.iter();
+    parts.all(|part| part.state == PartState::Prepared)
+}
+
+/// Whether it was planned without content, because it is not to be shown.
+fn is_hidden(stored: &StoredDelivery) -> bool {
+    let message = &stored.delivery.message;
+    is_untouched(stored) && message.is_empty() && message.buttons.is_empty()
+}
+
+async fn suppress(shared: &Shared, stored: StoredDelivery, reason: &str) -> Ended {
+    let mut record = Record { shared, stored };
+    match record.suppress(reason).await {
+        Ok(()) => record.ended(),
+        Err(halt) => record.interrupted(&halt, None, false),
     }
 }
 
@@ -205,6 +220,9 @@ fn go_on(shared: &Arc<Shared>, stored: StoredDelivery, permit: Option<OwnedSemap
 async fn resume(shared: Arc<Shared>, stored: StoredDelivery, mut ticket: Ticket) {
     let since = shared.clock.elapsed();
     ticket.turn().await;
+    if is_hidden(&stored) {
+        return ticket.end(suppress(&shared, stored, HIDDEN).await);
+    }
     let ended = match outlet(&shared, &stored, since).await {
         Ok(Some(outlet)) => Driver::new(&shared, &outlet, stored, since).run().await,
         Ok(None) => without_channel(&shared, stored).await,

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(all(unix, feature = "failpoint"))]
+mod failpoint;
 mod outbox_crashes;
 mod outbox_doubt;
 mod outbox_flaky;

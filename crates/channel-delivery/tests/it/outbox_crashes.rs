@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{ErrorKind, Repeat};
-use channel_delivery::{OnUncertain, Outbox, PartState, Undelivered};
+use channel_delivery::{Audience, OnUncertain, Outbox, PartState, Undelivered, Visibility};
 use futures_util::future::join_all;
 
 use crate::outbox_flaky::{At, FlakyStore};
@@ -261,6 +261,21 @@ fn a_store_that_fails_for_good_ends_in_an_error_that_says_what_arrived() {
     scene.store.renewals_fail(false);
     scene.world.restart();
     assert_eq!(scene.world.platform.texts(), ["x", "y"]);
+}
+
+#[test]
+fn what_is_not_to_be_shown_is_not_shown_after_a_crash_either() {
+    for write in [1, 2] {
+        let scene = Scene::new(KEYED, OnUncertain::Hold);
+        scene.store.fail(write, 1, At::CrashAfter);
+        let outbox = scene.world.start();
+        let audience = Audience::new(Visibility::Internal);
+        let send = outbox.send_to(fake(), to("c", "secret"), None, audience);
+        assert!(scene.world.run_or_crash(send).is_none());
+        scene.world.restart();
+        assert!(scene.world.platform.requests().is_empty());
+        assert_eq!(scene.world.in_state(PartState::Suppressed), 1);
+    }
 }
 
 #[test]

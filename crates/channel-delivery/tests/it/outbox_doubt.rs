@@ -50,6 +50,20 @@ fn a_key_that_the_platform_may_have_forgotten_is_not_relied_on() {
 }
 
 #[test]
+fn repetitions_do_not_prolong_the_life_of_a_key() {
+    let world = World::new(Repeat::Keyed(secs(60)));
+    let outbox = world.start();
+    world.platform.fault("a", Fault::LostAnswer);
+    for _ in 0..2 {
+        let busy = error(ErrorKind::RateLimited).with_retry_after(secs(30));
+        world.platform.error("a", busy);
+    }
+    let failed = world.run(outbox.send(fake(), to("c", "a"), None));
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Uncertain);
+    assert_eq!(world.platform.request_times(), [0, 500, 30_500]);
+}
+
+#[test]
 fn the_life_of_a_key_counts_from_the_first_attempt_that_may_have_arrived() {
     let world = World::new(Repeat::Keyed(secs(60)));
     let outbox = world.start();
