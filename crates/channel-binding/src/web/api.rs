@@ -25,6 +25,7 @@ pub(super) fn routes(shared: Shared) -> Router {
         .route(&base, get(page::page))
         .route(&at("/connect.css"), get(page::style))
         .route(&at("/connect.js"), get(page::script))
+        .route(&at("/connect.svg"), get(page::icon))
         .route(&at("/api/platforms"), get(platforms))
         .route(&at("/api/platforms/{platform}"), get(platform))
         .route(&at("/api/platforms/{platform}/connect"), post(connect))

@@ -1,6 +1,7 @@
 //! Who calls: the application's own login, and proof that its own page asks.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel_core::{OwnerId, Secret};
@@ -36,6 +37,13 @@ impl Caller {
 pub trait OwnerAuth: fmt::Debug + Send + Sync {
     /// Says who is signed in; `None` if nobody is, or it cannot be told.
     async fn caller(&self, headers: &HeaderMap) -> Option<Caller>;
+}
+
+#[async_trait]
+impl<T: OwnerAuth + ?Sized> OwnerAuth for Arc<T> {
+    async fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
+        self.as_ref().caller(headers).await
+    }
 }
 
 /// Tokens that only a page of ours can know.

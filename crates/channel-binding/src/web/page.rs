@@ -1,4 +1,4 @@
-//! The connect page: one document, one style sheet, one script, all our own.
+//! The connect page: one document, one style sheet, one script, one icon, all our own.
 
 use axum::Extension;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use super::auth::Caller;
 
 /// Only what this page brings itself, and nobody frames it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; \
-                      connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                      connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
 pub(super) async fn page(
@@ -38,6 +38,13 @@ pub(super) async fn style() -> impl IntoResponse {
 pub(super) async fn script() -> impl IntoResponse {
     let kind = [(CONTENT_TYPE, "text/javascript; charset=utf-8")];
     (kind, include_str!("assets/connect.js"))
+}
+
+pub(super) async fn icon() -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "image/svg+xml")],
+        include_str!("assets/connect.svg"),
+    )
 }
 
 /// Makes a text safe inside an element and inside a quoted attribute.

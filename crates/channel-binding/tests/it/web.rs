@@ -21,16 +21,6 @@ struct Site {
     sessions: Arc<CookieSessions>,
 }
 
-#[derive(Debug)]
-struct Login(Arc<CookieSessions>);
-
-#[channel_core::async_trait]
-impl channel_binding::OwnerAuth for Login {
-    async fn caller(&self, headers: &http::HeaderMap) -> Option<channel_binding::Caller> {
-        self.0.caller(headers).await
-    }
-}
-
 struct Answer {
     status: StatusCode,
     headers: http::HeaderMap,
@@ -54,7 +44,7 @@ fn sessions(clock: &VirtualClock) -> CookieSessions {
 }
 
 fn api(bindings: Bindings, sessions: &Arc<CookieSessions>) -> OwnerApi {
-    OwnerApi::new(bindings, Login(sessions.clone()), &SeededRandom::new(4))
+    OwnerApi::new(bindings, sessions.clone(), &SeededRandom::new(4))
 }
 
 async fn site() -> Site {
