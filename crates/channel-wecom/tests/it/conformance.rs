@@ -10,7 +10,7 @@ use channel_testkit::conformance::{
     Subject, run,
 };
 use channel_wecom::WecomMessage;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 use crate::sealing::{KEY, Platform, TOKEN, seconds};
@@ -20,6 +20,8 @@ use crate::server::{AGENT, HOOK, SECRET, Server};
 enum Product {
     App,
     Bot,
+    /// By callback: it cannot write first, so what needs a place to write to is ignored.
+    Aibot,
 }
 
 struct Kit {
@@ -58,6 +60,10 @@ impl Subject for Kit {
                 Arc::new(server.bot().build().unwrap()),
                 server.bot_callbacks(),
             ),
+            Product::Aibot => (
+                Arc::new(crate::aibot::builder(&server).build().unwrap()),
+                crate::aibot::callbacks(&server),
+            ),
         };
         Setup::new(
             channel,
@@ -82,10 +88,40 @@ impl Fake {
         Happened::requested(self.callbacks.request(plain)).sender("zhangsan")
     }
 
+    /// A message of the AI bot.
+    fn json(&self, kind: &str, inside: Value) -> Happened {
+        let id = self.next().to_string();
+        let mut message = json!({"msgid": id, "aibotid": "aib1", "chattype": "single",
+            "from": {"userid": "zhangsan"}, "response_url": crate::aibot::URL, "msgtype": kind});
+        message[kind] = inside;
+        self.requested(&message.to_string()).message(id)
+    }
+
+    fn happen_to_aibot(&self, what: Happening<'_>) -> Option<Happened> {
+        Some(match what {
+            Happening::Text {
+                place: Place::Direct,
+                text,
+            } => self.json("text", json!({"content": text})),
+            Happening::File { bytes, .. } => {
+                let sealed = self.callbacks.cipher.key().seal_file(bytes).unwrap();
+                let answer = move |_: &_| {
+                    channel_testkit::Reply::bytes(http::StatusCode::OK, sealed.clone())
+                };
+                self.server.fake.http.get("/picture", answer);
+                self.json("file", json!({"url": "https://cos.example/picture?x=1"}))
+            }
+            Happening::Unknown => self.json("event", json!({"eventtype": "telepathy"})),
+            Happening::Malformed => self.requested(r#"{"msgid":5,"from":[]}"#),
+            _ => return None,
+        })
+    }
+
     /// A message of a kind of the product, with its id.
     fn xml(&self, kind: &str, inside: &str) -> (String, String) {
         let (id, at) = (self.next().to_string(), seconds(&self.server.fake.clock));
         let xml = match self.product {
+            Product::Aibot => unreachable!("it speaks JSON"),
             Product::App => format!(
                 "<xml><ToUserName><![CDATA[wwcorp00000000001]]></ToUserName><FromUserName><![CDATA[zhangsan]]></FromUserName>\
                 <CreateTime>{at}</CreateTime><MsgType><![CDATA[{kind}]]></MsgType>{inside}<MsgId>{id}</MsgId><AgentID>{AGENT}</AgentID></xml>"
@@ -122,6 +158,13 @@ impl FakePlatform for Fake {
                 Ability::Cards,
             ],
             Product::Bot => vec![Ability::Webhook, Ability::Media, Ability::Parts],
+            Product::Aibot => vec![
+                Ability::Webhook,
+                Ability::Media,
+                Ability::Stream,
+                Ability::Actions,
+                Ability::Cards,
+            ],
         }
     }
     fn secrets(&self) -> Vec<String> {
@@ -139,11 +182,13 @@ impl FakePlatform for Fake {
         let chat = match self.product {
             Product::App => "zhangsan",
             Product::Bot => "wrC1",
+            Product::Aibot => return None,
         };
         (place == Place::Direct).then(|| Target::chat(chat))
     }
     async fn shown(&self) -> Vec<Shown> {
-        let chat = self.place(Place::Direct).unwrap().chat;
+        let place = self.place(Place::Direct);
+        let chat = place.map_or("zhangsan".into(), |place| place.chat);
         let sent = self.server.sent().into_iter();
         sent.map(|sent| {
             let at = MessageRef::new(chat.clone(), sent.id.as_str().into());
@@ -159,6 +204,9 @@ impl FakePlatform for Fake {
         .collect()
     }
     async fn happen(&self, what: Happening<'_>) -> Option<Happened> {
+        if self.product == Product::Aibot {
+            return self.happen_to_aibot(what);
+        }
         Some(match what {
             Happening::Text {
                 place: Place::Direct,
@@ -167,7 +215,7 @@ impl FakePlatform for Fake {
                 let content = format!("<Content>{}</Content>", cdata(text));
                 let inside = match self.product {
                     Product::App => content,
-                    Product::Bot => format!("<Text>{content}</Text>"),
+                    _ => format!("<Text>{content}</Text>"),
                 };
                 let (xml, id) = self.xml("text", &inside);
                 self.requested(&xml).message(id)
@@ -184,7 +232,7 @@ impl FakePlatform for Fake {
                         let (xml, id) = self.xml("file", &format!("<MediaId>{name}</MediaId>"));
                         self.requested(&xml).message(id)
                     }
-                    Product::Bot => {
+                    _ => {
                         let bytes = file.2;
                         let answer = move |_: &_| {
                             channel_testkit::Reply::bytes(http::StatusCode::OK, bytes.clone())
@@ -211,7 +259,7 @@ impl FakePlatform for Fake {
             Happening::Unknown => {
                 let inside = match self.product {
                     Product::App => "<Event>telepathy</Event><Thought>?</Thought>",
-                    Product::Bot => "<Event><EventType>telepathy</EventType></Event>",
+                    _ => "<Event><EventType>telepathy</EventType></Event>",
                 };
                 self.requested(&self.xml("event", inside).0)
             }
@@ -284,4 +332,9 @@ fn an_app_conforms() {
 #[test]
 fn a_group_bot_conforms() {
     conforms(Product::Bot);
+}
+
+#[test]
+fn an_ai_bot_conforms_by_callback() {
+    conforms(Product::Aibot);
 }

@@ -11,9 +11,13 @@
 mod aibot;
 mod app;
 mod bot;
+mod bypass;
 mod conformance;
 #[cfg(feature = "net")]
 mod conformance_link;
+#[cfg(feature = "net")]
+mod env;
+mod hostile;
 #[cfg(feature = "net")]
 mod link;
 mod sealing;
