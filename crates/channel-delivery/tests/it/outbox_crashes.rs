@@ -346,6 +346,17 @@ fn a_worker_that_lost_its_lease_sends_nothing() {
 }
 
 #[test]
+fn a_lease_that_ends_while_the_attempt_is_written_ends_the_attempt() {
+    let scene = Scene::new(KEYED, OnUncertain::Hold);
+    scene.store.fail(2, 1, At::Late);
+    let outbox = scene.world.start();
+    scene.store.renewals_fail(true);
+    let failed = scene.world.run(outbox.send(fake(), to("c", "x"), None));
+    assert_eq!(failed.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(scene.world.platform.requests().is_empty());
+}
+
+#[test]
 fn a_delivery_that_another_worker_has_is_left_to_it() {
     let scene = Scene::new(KEYED, OnUncertain::Hold);
     let world = &scene.world;

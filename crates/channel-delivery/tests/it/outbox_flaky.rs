@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{ChannelId, ChatId};
+use channel_core::{ChannelId, ChatId, Clock as _};
 use channel_delivery::{
     Attempt, Counts, DeadDelivery, DeadEvent, DeliveryId, Fence, JournalEntry, MemoryStore,
     NewDelivery, NewEvent, Outcome, Part, Planned, Recorded, Seq, Store, StoreError,
@@ -25,6 +25,8 @@ pub(crate) enum At {
     CrashBefore,
     /// It is written and the process dies.
     CrashAfter,
+    /// It is written, and the answer comes after a minute.
+    Late,
 }
 
 impl At {
@@ -115,6 +117,11 @@ impl FlakyStore {
                 write.await?;
                 self.platform.crash();
                 pending().await
+            }
+            Some(At::Late) => {
+                let written = write.await;
+                self.platform.clock().sleep(Duration::from_secs(60)).await;
+                written
             }
         }
     }

@@ -59,6 +59,7 @@ struct State {
     keys: Vec<(String, MessageRef)>,
     finds: VecDeque<Error>,
     crashed: bool,
+    latency: Duration,
     on_request: Option<Box<dyn FnMut() + Send>>,
 }
 
@@ -130,6 +131,10 @@ impl FakePlatform {
         self.state.lock().unwrap().crashed = true;
     }
 
+    pub(crate) fn clock(&self) -> &VirtualClock {
+        &self.clock
+    }
+
     fn has_crashed(&self) -> bool {
         std::mem::take(&mut self.state.lock().unwrap().crashed)
     }
@@ -160,14 +165,23 @@ impl FakePlatform {
         self.request(false, Shown { chat, text, key }).await
     }
 
+    /// Lets each answer take this long.
+    pub(crate) fn takes(&self, latency: Duration) {
+        self.state.lock().unwrap().latency = latency;
+    }
+
     async fn request(&self, keyed: bool, shown: Shown) -> Result<Receipt> {
-        {
+        let latency = {
             let mut state = self.state.lock().unwrap();
             let now = self.clock.elapsed();
             state.requests.push((now, shown.text.clone()));
             if let Some(hook) = &mut state.on_request {
                 hook();
             }
+            state.latency
+        };
+        if !latency.is_zero() {
+            self.clock.sleep(latency).await;
         }
         let lost = || Error::new(ErrorKind::Uncertain, "the connection broke");
         match self.take_fault(&shown.text) {
