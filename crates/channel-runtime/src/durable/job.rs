@@ -2,10 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use channel_core::{Channel, Conversation, Error, ErrorKind, Event, EventId};
-use channel_delivery::{Attempt, EventState, Outcome, Seq, StoreError, StoredEvent, Undelivered};
+use channel_delivery::{
+    Attempt, EventState, Outcome, Seq, StoreError, StoreErrorKind, StoredEvent, Undelivered,
+};
 use futures_util::FutureExt as _;
 
 use super::channel::DurableChannel;
@@ -182,11 +185,23 @@ impl Run<'_> {
 
     async fn end(&self, outcome: Outcome) -> Result<(), StoreError> {
         let (worker, seq) = (&self.durable.worker, self.progress.seq);
+        let in_doubt = AtomicBool::new(false);
         insist(self.core.clock.as_ref(), self.core.random.as_ref(), || {
-            let outcome = outcome.clone();
-            worker
+            let finish = worker
                 .store()
-                .finish(worker.fence(), seq, outcome, worker.now())
+                .finish(worker.fence(), seq, outcome.clone(), worker.now());
+            async {
+                let finished = finish.await;
+                match finished.as_ref().map_err(StoreError::kind) {
+                    Err(StoreErrorKind::Unavailable) => in_doubt.store(true, Ordering::Relaxed),
+                    // Nobody else ends it: the write whose answer was lost has done so.
+                    Err(StoreErrorKind::Illegal) if in_doubt.load(Ordering::Relaxed) => {
+                        return Ok(());
+                    }
+                    _ => {}
+                }
+                finished
+            }
         })
         .await
     }
