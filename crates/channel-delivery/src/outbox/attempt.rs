@@ -57,9 +57,7 @@ pub(super) async fn attempt(
     let call = async {
         match request {
             Request::Part(message, part) => send(channel, shape, message, part).await,
-            Request::Marked(message, part) => {
-                resend(channel, shape, message, part, &shared.settings.note).await
-            }
+            Request::Marked(message, part) => resend(shared, channel, shape, message, part).await,
             Request::Stream(stream, message) => stream.finish(message.clone()).await,
         }
     };
@@ -90,12 +88,13 @@ async fn send(
 /// Sends a part again so that nobody takes it for a second message: with the note above it
 /// where that leaves one part, else after a message that is the note.
 async fn resend(
+    shared: &Shared,
     channel: &dyn Channel,
     shape: Shape,
     message: &OutboundMessage,
     part: usize,
-    note: &str,
 ) -> Result<Receipt> {
+    let note = shared.settings.note.as_str();
     let marked = with_note(message, note);
     let alone = |parts: &dyn Parts| part == 0 && is_one(parts, message) && is_one(parts, &marked);
     match (shape, channel.as_parts()) {
@@ -109,6 +108,10 @@ async fn resend(
         .as_ref()
         .map(|key| IdempotencyKey::from(format!("{key}.note")));
     let mut receipt = channel.send(&above).await?;
+    // The lease may have run out over the note, and a successor sends the part.
+    if let Some(lost) = shared.worker.why_lost() {
+        return Err(Error::new(ErrorKind::Uncertain, lost.to_string()));
+    }
     let sent = send(channel, shape, message, part).await?;
     receipt.messages.extend(sent.messages);
     Ok(receipt)
