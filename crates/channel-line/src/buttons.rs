@@ -63,8 +63,8 @@ impl<'a> Buttons<'a> {
         chunks
             .map(|chunk| {
                 let labels: Vec<_> = chunk.iter().map(|it| it.label.as_str()).collect();
-                let contents = chunk.iter().map(|it| flex::button(action(it))).collect();
-                flex::message(&labels.join(", "), flex::bubble(contents))
+                let contents: Vec<_> = chunk.iter().map(|it| flex::button(&action(it))).collect();
+                flex::message(&labels.join(", "), &flex::bubble(&contents))
             })
             .collect()
     }

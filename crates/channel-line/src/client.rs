@@ -28,6 +28,8 @@ const DOWNLOAD_DEADLINE: Duration = Duration::from_secs(60);
 const SLOWEST: u64 = 64 * 1024;
 /// The longest that is waited for the size of a download, in seconds.
 const LONGEST_DOWNLOAD: u64 = 3600;
+/// What a refusal may take to read, in bytes, however small a wanted file is.
+const REFUSAL: u64 = 16 << 10;
 /// How much later than the transport the adapter itself gives up on a request.
 const GRACE: Duration = Duration::from_secs(5);
 /// The largest answer that is read, in bytes.
@@ -243,7 +245,7 @@ impl Client {
         let response = self.exchange(request).await?;
         match response.status() {
             StatusCode::ACCEPTED => Ok(None),
-            status if status.is_success() => Ok(Some(response.into_body())),
+            status if status.is_success() => within(response, max).map(Some),
             _ => Err(Failure::of_response(&response)),
         }
     }
@@ -269,7 +271,7 @@ impl Client {
         *request.uri_mut() = url.parse().map_err(|_| invalid())?;
         let response = self.exchange(download(request, max).guarded()).await?;
         if response.status().is_success() {
-            Ok(response.into_body())
+            within(response, max)
         } else {
             Err(Failure::of_response(&response))
         }
@@ -285,7 +287,16 @@ impl Client {
 fn download(request: Request<HttpBody>, max: u64) -> HttpRequest {
     HttpRequest::new(request)
         .deadline(DOWNLOAD_DEADLINE + Duration::from_secs((max / SLOWEST).min(LONGEST_DOWNLOAD)))
-        .max_response(usize::try_from(max).unwrap_or(usize::MAX))
+        .max_response(usize::try_from(max.max(REFUSAL)).unwrap_or(usize::MAX))
+}
+
+/// The body of a response, if it is as small as it has to be.
+fn within(response: Response<Bytes>, max: u64) -> Result<Bytes, Failure> {
+    let body = response.into_body();
+    if body.len() as u64 > max {
+        return Err(Failure::Http(HttpError::sent(HttpErrorKind::TooLarge)));
+    }
+    Ok(body)
 }
 
 fn read<T: DeserializeOwned>(response: &Response<Bytes>) -> Result<T, Failure> {

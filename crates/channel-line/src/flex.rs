@@ -12,19 +12,19 @@ use crate::render::{cut, is_blank, is_media_url, plain};
 const PALE: &str = "#888888";
 
 /// A Flex message; the words stand in for it in notices and where it cannot be shown.
-pub(crate) fn message(words: &str, bubble: Value) -> Value {
+pub(crate) fn message(words: &str, bubble: &Value) -> Value {
     let words = if is_blank(words) { "card" } else { words };
     json!({"type": "flex", "altText": cut(words, limits::ALT_TEXT), "contents": bubble})
 }
 
 /// A bubble whose body holds these.
-pub(crate) fn bubble(contents: Vec<Value>) -> Value {
+pub(crate) fn bubble(contents: &[Value]) -> Value {
     let body = json!({"type": "box", "layout": "vertical", "spacing": "md", "contents": contents});
     json!({"type": "bubble", "body": body})
 }
 
 /// A button that does this.
-pub(crate) fn button(action: Value) -> Value {
+pub(crate) fn button(action: &Value) -> Value {
     json!({"type": "button", "style": "secondary", "height": "sm", "action": action})
 }
 
@@ -64,10 +64,10 @@ pub(crate) fn card(
     if contents.is_empty() {
         return Ok(None);
     }
-    let bubble = bubble(contents);
+    let bubble = bubble(&contents);
     let size = serde_json::to_vec(&bubble).map_or(usize::MAX, |bytes| bytes.len());
     let words = card.to_content().to_plain();
-    Ok((size <= limits::BUBBLE_BYTES).then(|| message(&words, bubble)))
+    Ok((size <= limits::BUBBLE_BYTES).then(|| message(&words, &bubble)))
 }
 
 const fn color(tone: Tone) -> Option<&'static str> {
@@ -138,7 +138,7 @@ fn picture(contents: &mut Vec<Value>, url: &str, alt: &str) {
 
 fn push_buttons(contents: &mut Vec<Value>, buttons: &Buttons<'_>) {
     contents.extend(buttons.long_labels().map(|words| text(&words)));
-    contents.extend(buttons.actions().into_iter().map(button));
+    contents.extend(buttons.actions().iter().map(button));
 }
 
 #[cfg(test)]

@@ -199,7 +199,7 @@ impl Inbound<'_> {
             Kind::Unfollow => self.of_person(out, chat, MemberState::Removed),
             Kind::Join => self.of_me(out, chat, MemberState::Joined),
             Kind::Leave => self.of_me(out, chat, MemberState::Left),
-            Kind::MemberJoined | Kind::MemberLeft => self.of_members(out, chat),
+            Kind::MemberJoined | Kind::MemberLeft => self.of_members(out, &chat),
             Kind::Other => self.unknown(out),
         }
     }
@@ -307,7 +307,7 @@ impl Inbound<'_> {
 
     /// Each member is an event of its own; the first has LINE's id, as if there were no
     /// other.
-    fn of_members(mut self, out: &mut Vec<Event>, chat: Chat) {
+    fn of_members(mut self, out: &mut Vec<Event>, chat: &Chat) {
         let joined = self.event.kind == Kind::MemberJoined;
         let (members, state) = if joined {
             (self.event.joined.take(), MemberState::Joined)

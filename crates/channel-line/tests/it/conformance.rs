@@ -30,7 +30,7 @@ impl Subject for Account {
 
 impl Platform {
     fn deliver(event: Value) -> Happened {
-        let happened = Happened::requested(callback(&[event.clone()])).sender(ADA);
+        let happened = Happened::requested(callback(std::slice::from_ref(&event))).sender(ADA);
         match event["message"]["id"].as_str() {
             Some(id) => happened.message(id),
             None => happened,
