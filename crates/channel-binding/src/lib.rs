@@ -31,4 +31,7 @@ pub use store::{
     SealedCredential, TrailEntry,
 };
 #[cfg(feature = "web")]
-pub use web::{Caller, CookieSessions, OwnerApi, OwnerAuth, PlatformState};
+pub use web::{
+    Caller, CookieSessions, CredentialField, OwnerApi, OwnerAuth, PlatformState, Runtime,
+    RuntimeSettings, RuntimeValues,
+};

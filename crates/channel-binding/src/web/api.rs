@@ -1,10 +1,12 @@
 //! The routes.
 
-use axum::extract::rejection::PathRejection;
+use std::collections::BTreeMap;
+
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
 use channel_core::{BindingId, Platform};
 use http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -15,6 +17,7 @@ use super::auth::Caller;
 use super::reply::{
     BindingView, OfferView, PlatformView, Problem, Refusal, TrailView, connection_status, millis,
 };
+use super::runtime::{FieldView, RuntimeSettings};
 use super::{PlatformState, Shared, page};
 use crate::platform::ConnectPlatform;
 
@@ -31,6 +34,10 @@ pub(super) fn routes(shared: Shared) -> Router {
         .route(&at("/api/platforms/{platform}/connect"), post(connect))
         .route(&at("/api/bindings/{id}"), delete(disconnect))
         .route(&at("/api/trail"), get(trail))
+        .route(
+            &at("/api/runtime/{platform}"),
+            put(set_runtime).delete(remove_runtime),
+        )
         .route(&at("/api/openapi.json"), get(openapi))
         .layer(middleware::map_response(keep_private))
         .layer(middleware::from_fn_with_state(shared.clone(), guard))
@@ -45,7 +52,15 @@ pub(super) fn routes(shared: Shared) -> Router {
         description = "What an owner does with connected chat accounts. Every call needs the \
                        session of an owner; calls that change something need X-CSRF-Token."
     ),
-    paths(platforms, platform, connect, disconnect, trail)
+    paths(
+        platforms,
+        platform,
+        connect,
+        disconnect,
+        trail,
+        set_runtime,
+        remove_runtime
+    )
 )]
 struct Description;
 
@@ -87,7 +102,16 @@ impl Shared {
     }
 
     /// `bindings` are those of the owner on this platform; `None` if the store is down.
-    fn view(&self, platform: &ConnectPlatform, bindings: Option<Vec<BindingView>>) -> PlatformView {
+    async fn view(
+        &self,
+        caller: &Caller,
+        platform: &ConnectPlatform,
+        bindings: Option<Vec<BindingView>>,
+    ) -> PlatformView {
+        let fields = match &self.settings {
+            Some(settings) if caller.admin => settings.view(platform.platform()).await,
+            _ => Vec::new(),
+        };
         let configured = platform.is_configured();
         let running = self.state(platform.platform()) == PlatformState::Running;
         let unavailable_reason = match (configured, running, &bindings) {
@@ -109,6 +133,7 @@ impl Shared {
             unavailable_reason,
             auth_mode: platform.mode(),
             connection_status,
+            fields,
             bindings: bindings.unwrap_or_default(),
         }
     }
@@ -148,7 +173,7 @@ async fn platforms(
         let own = all
             .as_mut()
             .map(|all| all.extract_if(.., |it| it.platform == name).collect());
-        views.push(shared.view(platform, own));
+        views.push(shared.view(&caller, platform, own).await);
     }
     Json(views)
 }
@@ -179,7 +204,7 @@ async fn platform(
         all.retain(|it| it.platform == name);
         all
     });
-    Ok(Json(shared.view(platform, own)))
+    Ok(Json(shared.view(&caller, platform, own).await))
 }
 
 /// Makes a connect code.
@@ -273,6 +298,86 @@ async fn trail(
         account_id: line.account,
     };
     Ok(Json(trail.into_iter().map(view).collect()))
+}
+
+/// Sets up a platform; for administrators. The channel is started with the settings, and
+/// if it does not start everything is as before.
+#[utoipa::path(
+    put,
+    path = "/api/runtime/{platform}",
+    params(
+        ("platform" = String, Path, description = "The platform's name."),
+        ("X-CSRF-Token" = String, Header, description = "The token of the page."),
+    ),
+    request_body(
+        content = BTreeMap<String, String>,
+        description = "Every field by its name; ******** keeps the secret that is there."
+    ),
+    responses(
+        (status = 200, body = Vec<FieldView>),
+        (status = 400, description = "A field is unknown or missing, or the channel does not \
+                                      start.", body = Problem),
+        (status = 401, description = "Nobody is signed in.", body = Problem),
+        (status = 403, description = "The caller is no administrator, or the token is \
+                                      missing or wrong.", body = Problem),
+        (status = 404, description = "There is no such platform.", body = Problem),
+        (status = 503, description = "The settings cannot be kept.", body = Problem),
+    )
+)]
+async fn set_runtime(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    name: Result<Path<String>, PathRejection>,
+    posted: Result<Json<BTreeMap<String, String>>, JsonRejection>,
+) -> Result<Json<Vec<FieldView>>, Refusal> {
+    let (settings, platform) = administer(&shared, &caller, name)?;
+    let Json(posted) = posted.map_err(|_| Refusal::MALFORMED)?;
+    settings.set(platform, posted).await?;
+    Ok(Json(settings.view(platform).await))
+}
+
+/// Takes a platform's settings away; for administrators. Its channel is stopped and the
+/// bindings of all owners on it are revoked.
+#[utoipa::path(
+    delete,
+    path = "/api/runtime/{platform}",
+    params(
+        ("platform" = String, Path, description = "The platform's name."),
+        ("X-CSRF-Token" = String, Header, description = "The token of the page."),
+    ),
+    responses(
+        (status = 200, body = Vec<FieldView>),
+        (status = 400, description = "Nothing can be set up here.", body = Problem),
+        (status = 401, description = "Nobody is signed in.", body = Problem),
+        (status = 403, description = "The caller is no administrator, or the token is \
+                                      missing or wrong.", body = Problem),
+        (status = 404, description = "There is no such platform.", body = Problem),
+        (status = 503, description = "Not everything was taken away: try again.", body = Problem),
+    )
+)]
+async fn remove_runtime(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Json<Vec<FieldView>>, Refusal> {
+    let (settings, platform) = administer(&shared, &caller, name)?;
+    settings.remove(platform, &shared.bindings).await?;
+    Ok(Json(settings.view(platform).await))
+}
+
+/// Who may set up which platform.
+fn administer<'a>(
+    shared: &'a Shared,
+    caller: &Caller,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<(&'a RuntimeSettings, &'a Platform), Refusal> {
+    if !caller.admin {
+        return Err(Refusal::NOT_ADMIN);
+    }
+    let Path(name) = name.map_err(|_| Refusal::UNKNOWN_PLATFORM)?;
+    let platform = shared.listed(&name)?.platform();
+    let settings = shared.settings.as_deref();
+    Ok((settings.ok_or(Refusal::NO_SETTINGS)?, platform))
 }
 
 async fn openapi(State(shared): State<Shared>) -> Json<utoipa::openapi::OpenApi> {

@@ -22,13 +22,26 @@ pub struct Caller {
     /// What tells this session from others of the same owner, such as its cookie. The token
     /// against forged requests is derived from it.
     pub session: Secret,
+    /// Whether the owner may change how platforms are set up.
+    pub admin: bool,
 }
 
 impl Caller {
     /// An owner in a session.
     #[must_use]
     pub const fn new(owner: OwnerId, session: Secret) -> Self {
-        Self { owner, session }
+        Self {
+            owner,
+            session,
+            admin: false,
+        }
+    }
+
+    /// Says whether the owner may change how platforms are set up.
+    #[must_use]
+    pub const fn admin(mut self, admin: bool) -> Self {
+        self.admin = admin;
+        self
     }
 }
 

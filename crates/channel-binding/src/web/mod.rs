@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod page;
 mod reply;
+mod runtime;
 mod session;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use axum::Router;
 use channel_core::{Error, Platform, Random, Result, Secret};
 
 pub use auth::{Caller, OwnerAuth};
+pub use runtime::{CredentialField, Runtime, RuntimeSettings, RuntimeValues};
 pub use session::CookieSessions;
 
 use crate::bindings::Bindings;
@@ -46,6 +48,7 @@ pub struct OwnerApi {
     csrf: Secret,
     enabled: bool,
     states: States,
+    settings: Option<Arc<RuntimeSettings>>,
 }
 
 impl fmt::Debug for OwnerApi {
@@ -67,6 +70,7 @@ pub(crate) struct Shared {
     csrf: Arc<Csrf>,
     enabled: bool,
     states: States,
+    settings: Option<Arc<RuntimeSettings>>,
 }
 
 impl OwnerApi {
@@ -84,6 +88,7 @@ impl OwnerApi {
             csrf: Secret::new(hex::encode(secret)),
             enabled: true,
             states: Arc::new(|_| PlatformState::Running),
+            settings: None,
         }
     }
 
@@ -111,6 +116,12 @@ impl OwnerApi {
         states: impl Fn(&Platform) -> PlatformState + Send + Sync + 'static,
     ) -> Self {
         self.states = Arc::new(states);
+        self
+    }
+
+    /// Lets administrators set the credentials of platforms.
+    pub fn runtime(mut self, settings: Arc<RuntimeSettings>) -> Self {
+        self.settings = Some(settings);
         self
     }
 
@@ -148,6 +159,7 @@ impl OwnerApi {
             csrf: Arc::new(Csrf::new(self.csrf)),
             enabled: self.enabled,
             states: self.states,
+            settings: self.settings,
         };
         Ok(api::routes(shared))
     }

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::runtime::{FieldView, Unset};
 use crate::platform::ConnectMode;
 use crate::record::{BindingRecord, BindingStatus};
 
@@ -31,6 +32,8 @@ pub(crate) struct PlatformView {
     pub(crate) auth_mode: ConnectMode,
     /// `connected`, `revoked`, `not_connected`, or `unknown` without the store.
     pub(crate) connection_status: &'static str,
+    /// What an administrator fills in; empty for everybody else.
+    pub(crate) fields: Vec<FieldView>,
     /// The owner's accounts on it, the last updated first.
     pub(crate) bindings: Vec<BindingView>,
 }
@@ -116,7 +119,21 @@ impl Refusal {
     pub(crate) const FORGED: Self = Self(StatusCode::FORBIDDEN, "forged");
     pub(crate) const UNKNOWN_PLATFORM: Self = Self(StatusCode::NOT_FOUND, "unknown_platform");
     pub(crate) const DISABLED: Self = Self(StatusCode::BAD_REQUEST, "disabled");
+    pub(crate) const NOT_ADMIN: Self = Self(StatusCode::FORBIDDEN, "not_admin");
+    pub(crate) const NO_SETTINGS: Self = Self(StatusCode::BAD_REQUEST, "no_settings");
+    pub(crate) const MALFORMED: Self = Self(StatusCode::BAD_REQUEST, "malformed");
     pub(crate) const NOT_RUNNING: Self = Self(StatusCode::BAD_REQUEST, "not_running");
+}
+
+impl From<Unset> for Refusal {
+    fn from(unset: Unset) -> Self {
+        match unset {
+            Unset::UnknownField => Self(StatusCode::BAD_REQUEST, "unknown_field"),
+            Unset::MissingField => Self(StatusCode::BAD_REQUEST, "missing_field"),
+            Unset::FailedStart => Self(StatusCode::BAD_REQUEST, "failed_start"),
+            Unset::Unwritten => Self(StatusCode::SERVICE_UNAVAILABLE, "settings_unavailable"),
+        }
+    }
 }
 
 impl From<Error> for Refusal {

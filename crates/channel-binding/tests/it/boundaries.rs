@@ -25,6 +25,19 @@ on_every_store! {
         assert_eq!(kit.owner("b").await, None);
     }
 
+    async fn the_message_that_used_a_code_is_known_to_every_process(kit) {
+        let code = kit.mint("ada").await;
+        let first = kit.direct("a", &format!("/connect {code}"));
+        assert_eq!(kit.settle(&first).await.reason.as_str(), "connected");
+        let other = channel_binding::ConnectGate::new(kit.bindings.clone());
+        let again = channel_policy::Identities::connect(&other, &first).await.unwrap();
+        assert_eq!((again.reason.as_str(), again.answer), ("connect_replayed", None));
+        // The same words in another message are no replay.
+        let next = kit.direct("a", &first.text);
+        let again = channel_policy::Identities::connect(&other, &next).await.unwrap();
+        assert_eq!(again.reason.as_str(), "connect_invalid");
+    }
+
     async fn five_codes_live_and_a_sixth_does_not(kit) {
         let ada = OwnerId::new("ada");
         let mut codes = Vec::new();

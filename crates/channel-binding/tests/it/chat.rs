@@ -132,6 +132,11 @@ async fn replayed_history_is_not_answered_again() {
         (Reason::ConnectReplayed, None)
     );
 
+    // Nor is a code that never held, of which the store knows nothing.
+    let wrong = kit.direct("a", "/connect AAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(kit.settle(&wrong).await.reason, Reason::ConnectInvalid);
+    assert_eq!(kit.settle(&wrong).await.reason, Reason::ConnectReplayed);
+
     // A restart forgets what was settled; the store knows the message that used the code.
     let restarted = ConnectGate::new(kit.bindings.clone());
     let again = restarted.connect(&first).await.unwrap();

@@ -12,6 +12,7 @@ mod credentials;
 mod fixture;
 mod model;
 mod parallel;
+mod runtime;
 mod secrets;
 mod stores;
 mod web;

@@ -21,24 +21,24 @@ struct Site {
     sessions: Arc<CookieSessions>,
 }
 
-struct Answer {
-    status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     headers: http::HeaderMap,
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 
-    fn error(&self) -> (u16, String) {
+    pub(crate) fn error(&self) -> (u16, String) {
         let error = self.json()["error"].as_str().unwrap().to_owned();
         (self.status.as_u16(), error)
     }
 }
 
-fn sessions(clock: &VirtualClock) -> CookieSessions {
+pub(crate) fn sessions(clock: &VirtualClock) -> CookieSessions {
     let random = Arc::new(SeededRandom::new(3));
     CookieSessions::new(secret('c'), Arc::new(clock.clone()), random).unwrap()
 }
@@ -60,6 +60,16 @@ async fn site() -> Site {
 
 /// A request as the page makes it: method, path, and the headers that it sends.
 async fn send(router: &Router, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    send_body(router, method, path, headers, String::new()).await
+}
+
+pub(crate) async fn send_body(
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Answer {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -67,7 +77,7 @@ async fn send(router: &Router, method: &str, path: &str, headers: &[(&str, &str)
     let request = request.header(header::HOST, "kit.example");
     let response = router
         .clone()
-        .oneshot(request.body(Body::empty()).unwrap())
+        .oneshot(request.body(Body::from(body)).unwrap())
         .await
         .unwrap();
     let (parts, body) = response.into_parts();
@@ -522,10 +532,12 @@ async fn the_description_names_every_route_and_each_is_there() {
         named,
         [
             "DELETE /api/bindings/{id}",
+            "DELETE /api/runtime/{platform}",
             "GET /api/platforms",
             "GET /api/platforms/{platform}",
             "GET /api/trail",
             "POST /api/platforms/{platform}/connect",
+            "PUT /api/runtime/{platform}",
         ]
     );
     for route in named {

@@ -1,0 +1,130 @@
+//! What it costs to find out whose account it is, in SQLite with 1,000 and with 1,000,000
+//! bindings, and to judge an event without I/O. Fails if a limit is passed.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench says what it measured, and stops where it cannot"
+)]
+
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use channel_binding::{Bindings, ConnectPlatform, SqlBindings};
+use channel_core::{
+    AccountRef, Addressed, ChannelId, Chat, ChatKind, Clock, Event, EventKind, Message, Platform,
+    Policy as _, Proof, ReplyTo, Sender, Target,
+};
+use channel_policy::{AccessConfig, Gate, RateLimits};
+
+const ACME: Platform = Platform::new("acme");
+/// The median of a look-up may cost this much.
+const LOOK_UP: Duration = Duration::from_micros(200);
+/// An admission without I/O may cost this much.
+const ADMISSION: Duration = Duration::from_micros(1);
+
+const FILL: &str = "INSERT INTO channel_bindings
+    (id, owner_user_id, platform, status, external_account_id, proof, scopes, capabilities,
+     metadata, created_at, updated_at, last_seen_at)
+    WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < $1 - 1)
+    SELECT 'b' || i, 'o' || (i / 3), 'acme', 'connected', 'a' || i, 'verified', '[]', '[]',
+     'null', 0, 0, $2 FROM n";
+
+#[tokio::main]
+async fn main() {
+    // `cargo test` runs benches too; there is nothing to test here.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    let small = look_up(1_000).await;
+    let large = look_up(1_000_000).await;
+    let admission = admission().await;
+    println!(
+        "look-up p50: {small:?} of 1,000, {large:?} of 1,000,000; admission p50: {admission:?}"
+    );
+    assert!(large < LOOK_UP, "a look-up takes {large:?}");
+    assert!(
+        large < small * 2,
+        "a look-up grows from {small:?} to {large:?}"
+    );
+    assert!(admission < ADMISSION, "an admission takes {admission:?}");
+}
+
+async fn look_up(rows: i64) -> Duration {
+    let transport = channel_http::transport();
+    let folder = std::env::temp_dir().join(format!("bench-bindings-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let url = format!("sqlite:{}/{rows}.db", folder.display());
+    let store = SqlBindings::connect(&url).await.unwrap();
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    // Seen in a while to come: nothing is to be noted.
+    let seen = transport.clock.now().duration_since(UNIX_EPOCH).unwrap();
+    let seen = i64::try_from(seen.as_millis()).unwrap();
+    sqlx::query(FILL)
+        .bind(rows)
+        .bind(seen)
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+    let clock = Arc::clone(&transport.clock);
+    let bindings = Bindings::builder("Bench", store, clock, transport.random)
+        .platform(ConnectPlatform::by_code(ACME, "Acme"))
+        .build()
+        .unwrap();
+    let mut took = Vec::new();
+    for n in 0..5_000 {
+        // Spread over all of them.
+        let account = AccountRef::new(ACME, format!("a{}", n * 7_919 % rows).into());
+        let began = transport.clock.elapsed();
+        let found = bindings.resolve(&account).await.unwrap();
+        took.push(transport.clock.elapsed() - began);
+        assert!(found.is_some());
+    }
+    drop(std::fs::remove_dir_all(&folder));
+    median(took)
+}
+
+async fn admission() -> Duration {
+    let clock: Arc<dyn Clock> = channel_http::transport().clock;
+    let access = (0..1_000).fold(AccessConfig::new(), |access, n| {
+        access.allow_from(format!("a{n}"))
+    });
+    let gate = Gate::builder(Arc::clone(&clock))
+        .channel("acme", access)
+        .rate_limits(RateLimits::new(600, 600))
+        .build()
+        .unwrap();
+    let events: Vec<Event> = (0..1_000).map(event).collect();
+    let mut took = Vec::new();
+    for _ in 0..20 {
+        let began = clock.elapsed();
+        for event in &events {
+            assert!(gate.judge(event).await.is_yes());
+        }
+        took.push((clock.elapsed() - began) / 1_000);
+        assert!(took.len() <= 20);
+    }
+    median(took)
+}
+
+/// Everybody writes in a chat of their own.
+fn event(n: usize) -> Event {
+    let chat = Chat::new(format!("c{n}").into(), ChatKind::Direct);
+    let channel = ChannelId::new("acme");
+    let to = ReplyTo::new(channel.clone(), Target::chat(chat.id.clone()));
+    let account = AccountRef::new(ACME, format!("a{n}").into());
+    let sender = Sender::new(account, Proof::Verified);
+    let mut message = Message::new("m".into(), chat, sender, to);
+    message.text = "hello there".into();
+    message.addressed = Addressed::Direct;
+    Event::new("e".into(), channel, EventKind::Message(Box::new(message)))
+}
+
+fn median(mut all: Vec<Duration>) -> Duration {
+    all.sort_unstable();
+    match all.get(all.len() / 2) {
+        Some(median) => *median,
+        None => panic!("nothing was measured"),
+    }
+}
