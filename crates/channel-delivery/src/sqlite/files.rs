@@ -80,7 +80,7 @@ impl Files {
             .filename(&self.path)
             .create_if_missing(false)
             .busy_timeout(self.busy_timeout)
-            .statement_cache_capacity(256)
+            .statement_cache_capacity(64)
             .row_buffer_size(512)
             .disable_statement_logging()
     }

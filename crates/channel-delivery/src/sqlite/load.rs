@@ -1,187 +1,149 @@
-//! Reads what a batch needs.
+//! Reads what a batch needs, in one trip.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
-use super::ask::{Ask, FoundColumns};
+use super::ask::{Ask, EventColumns, FoundColumns};
 use super::codec::{event_state, from_millis, parts};
 use super::error::{Failure, corrupt};
+use super::heap::{Heap, Rows};
 use super::hot::{Context, DeliveryRow, EventRow, Hot};
-use super::statement::{MAX_ROWS, Many, Statements};
 use crate::rules::EventStatus;
 use crate::worker::Fence;
 
-const CONTEXT: &str = "SELECT 'worker', fence, lease_until FROM workers \
-     UNION ALL SELECT name, seq, 0 FROM sqlite_sequence";
-
-const EVENTS: Many = Many {
-    sql: "WITH v(seq) AS (VALUES {rows}) \
-          SELECT e.seq, e.owner, e.state, e.attempts, e.not_before, e.reason, e.touched_at \
-          FROM v CROSS JOIN events e ON e.seq = v.seq",
-    columns: 1,
-};
-
-/// Only what stands in the way of a new event: its name is known, or somebody else has
-/// something unfinished of its conversation.
-const NAMES: Many = Many {
-    sql: "WITH v(channel, id, lane, fence) AS (VALUES {rows}), \
-          w AS MATERIALIZED (SELECT v.channel, v.id, v.lane, v.fence, e.state, \
-            (SELECT owner FROM events WHERE phase = 1 AND lane = v.lane \
-             ORDER BY owner LIMIT 1) AS least, \
-            (SELECT owner FROM events WHERE phase = 1 AND lane = v.lane \
-             ORDER BY owner DESC LIMIT 1) AS greatest \
-            FROM v LEFT JOIN events e ON e.channel = v.channel AND e.id = v.id \
-            WHERE v.channel IS NOT NULL) \
-          SELECT channel, id, lane, state, least, greatest FROM w \
-          WHERE state IS NOT NULL OR least <> fence OR greatest <> fence",
-    columns: 4,
-};
-
-const DELIVERIES: Many = Many {
-    sql: "WITH v(id) AS (VALUES {rows}) \
-          SELECT d.id, d.owner, d.phase, d.parts, d.touched_at \
-          FROM v CROSS JOIN deliveries d ON d.id = v.id",
-    columns: 1,
-};
-
-const KEYS: Many = Many {
-    sql: "WITH v(channel, key) AS (VALUES {rows}) \
-          SELECT d.id, d.owner, d.phase, d.parts, d.touched_at, d.answers, d.planned_at, \
-            (SELECT message FROM messages m WHERE m.delivery = d.id), d.channel, d.key \
-          FROM v CROSS JOIN deliveries d ON d.channel = v.channel AND d.key = v.key",
-    columns: 2,
-};
-
 /// Who is alive, and the last numbers.
-pub(crate) async fn context(connection: &mut SqliteConnection) -> Result<Context, Failure> {
+const CONTEXT: &str = include_str!("sql/context.sql");
+const HOT: &str = include_str!("sql/load.sql");
+/// The beginning of a transaction that begins with a batch.
+const BEGIN: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    include_str!("sql/context.sql"),
+    include_str!("sql/load.sql")
+);
+
+/// Begins a transaction.
+pub(crate) async fn begin(connection: &mut SqliteConnection) -> Result<Context, Failure> {
+    sqlx::query("BEGIN IMMEDIATE")
+        .execute(&mut *connection)
+        .await?;
     let mut context = Context::default();
     for row in sqlx::query(CONTEXT).fetch_all(connection).await? {
-        let number: i64 = row.try_get(1)?;
-        match row.try_get(0)? {
-            "worker" => {
-                let until = row.try_get(2)?;
-                context.workers.insert(Fence::new(number), until);
-            }
-            "workers" => context.last_fence = number,
-            "events" => context.last_seq = number,
-            "deliveries" => context.last_delivery = number,
-            _ => {}
-        }
+        number(&mut context, &row)?;
     }
     Ok(context)
 }
 
-/// Everything that these requests touch.
+/// Everything that these requests touch. Without a context it begins the transaction.
 pub(crate) async fn hot<'a>(
     connection: &mut SqliteConnection,
-    statements: &mut Statements,
-    asks: impl Iterator<Item = &'a Ask>,
+    context: &mut Option<Context>,
+    asks: &'a [Ask],
 ) -> Result<Hot<'a>, Failure> {
     let mut wanted = Wanted::default();
-    asks.for_each(|ask| wanted.add(ask));
-    // One row for each is enough, and the same order each time is kinder to the disk.
-    for numbers in [&mut wanted.events, &mut wanted.deliveries] {
-        numbers.sort_unstable();
-        numbers.dedup();
-    }
+    asks.iter().for_each(|ask| wanted.add(ask));
+    let query = sqlx::query(if context.is_some() { HOT } else { BEGIN });
+    let query = query.bind(wanted.words.into_bytes());
+    let query = query.bind(wanted.events.into_json());
+    let query = query.bind(wanted.new_events.into_json());
+    let query = query.bind(wanted.deliveries.into_json());
+    let query = query.bind(wanted.new_deliveries.into_json());
+    let rows = query.fetch_all(connection).await?;
+    let context = context.get_or_insert_default();
     let mut hot = Hot::default();
-    for seqs in wanted.events.chunks(MAX_ROWS) {
-        let mut query = statements.query(EVENTS, seqs.len());
-        for seq in seqs {
-            query = query.bind(*seq);
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            hot.events.insert(row.try_get(0)?, event(&row)?);
-        }
-    }
-    for names in wanted.names.chunks(MAX_ROWS) {
-        let mut query = statements.query(NAMES, names.len());
-        for (channel, id, lane, fence) in names {
-            query = query.bind(channel.to_owned()).bind(id.to_owned());
-            query = query.bind(lane.map(str::to_owned)).bind(fence.number());
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            name(&mut hot, &row)?;
+    for row in &rows {
+        match row.try_get(0)? {
+            "event" => drop(hot.events.insert(row.try_get(1)?, event(row)?)),
+            "name" => name(&mut hot, row, &wanted.names)?,
+            "delivery" => {
+                let found = delivery(row, None)?;
+                hot.deliveries.entry(row.try_get(1)?).or_insert(found);
+            }
+            "key" => key(&mut hot, row, &wanted.keys)?,
+            _ => number(context, row)?,
         }
     }
-    deliveries(connection, statements, &wanted, &mut hot).await?;
     Ok(hot)
 }
 
-async fn deliveries(
-    connection: &mut SqliteConnection,
-    statements: &mut Statements,
-    wanted: &Wanted<'_>,
-    hot: &mut Hot<'_>,
-) -> Result<(), Failure> {
-    for ids in wanted.deliveries.chunks(MAX_ROWS) {
-        let mut query = statements.query(DELIVERIES, ids.len());
-        for id in ids {
-            query = query.bind(*id);
+fn number(context: &mut Context, row: &SqliteRow) -> Result<(), Failure> {
+    let number: i64 = row.try_get(1)?;
+    match row.try_get(0)? {
+        "worker" => {
+            let until = row.try_get(2)?;
+            context.workers.insert(Fence::new(number), until);
         }
-        for row in query.fetch_all(&mut *connection).await? {
-            hot.deliveries
-                .insert(row.try_get(0)?, delivery(&row, None)?);
-        }
-    }
-    for keys in wanted.keys.chunks(MAX_ROWS) {
-        let mut query = statements.query(KEYS, keys.len());
-        for (channel, key) in keys {
-            query = query.bind(channel.to_owned()).bind(key.to_owned());
-        }
-        for row in query.fetch_all(&mut *connection).await? {
-            let id = row.try_get(0)?;
-            let found = FoundColumns {
-                answers: row.try_get(5)?,
-                planned_at: row.try_get(6)?,
-                message: row.try_get(7)?,
-            };
-            hot.deliveries.insert(id, delivery(&row, Some(found))?);
-            hot.planned.insert((row.try_get(8)?, row.try_get(9)?), id);
-        }
+        "workers" => context.last_fence = number,
+        "events" => context.last_seq = number,
+        "deliveries" => context.last_delivery = number,
+        _ => {}
     }
     Ok(())
 }
 
 fn event(row: &SqliteRow) -> Result<EventRow, Failure> {
-    let state = event_state(row.try_get(2)?).ok_or_else(|| corrupt("unknown state"))?;
+    let state = event_state(row.try_get(3)?).ok_or_else(|| corrupt("unknown state"))?;
     Ok(EventRow {
         status: EventStatus {
-            owner: Fence::new(row.try_get(1)?),
+            owner: Fence::new(row.try_get(2)?),
             state,
-            attempts: row.try_get(3)?,
-            not_before: from_millis(row.try_get(4)?),
-            reason: row.try_get(5)?,
-            touched_at: from_millis(row.try_get(6)?),
+            attempts: row.try_get(4)?,
+            not_before: from_millis(row.try_get(5)?),
+            reason: row.try_get(6)?,
+            touched_at: from_millis(row.try_get(7)?),
         },
         is_dirty: false,
     })
 }
 
-fn name(hot: &mut Hot<'_>, row: &SqliteRow) -> Result<(), Failure> {
-    let state: Option<&str> = row.try_get(3)?;
+/// A column, and what was asked for there.
+fn asked<'a, T>(row: &SqliteRow, column: usize, all: &'a [T]) -> Result<&'a T, Failure> {
+    let place: i64 = row.try_get(column)?;
+    let found = usize::try_from(place).ok().and_then(|place| all.get(place));
+    Ok(found.ok_or_else(|| corrupt("an answer to nothing"))?)
+}
+
+fn name(
+    hot: &mut Hot<'_>,
+    row: &SqliteRow,
+    names: &[(&str, &str, Option<&str>)],
+) -> Result<(), Failure> {
+    let (channel, id, lane) = *asked(row, 1, names)?;
+    let state: Option<&str> = row.try_get(2)?;
     if let Some(state) = state {
         let state = event_state(state).ok_or_else(|| corrupt("unknown state"))?;
-        hot.known.insert((row.try_get(0)?, row.try_get(1)?), state);
+        hot.known.insert((channel.to_owned(), id.to_owned()), state);
     }
-    let lane: Option<String> = row.try_get(2)?;
-    let owners: (Option<i64>, Option<i64>) = (row.try_get(4)?, row.try_get(5)?);
+    let owners: (Option<i64>, Option<i64>) = (row.try_get(3)?, row.try_get(4)?);
     if let (Some(lane), (Some(least), Some(greatest))) = (lane, owners) {
         let owners = (Fence::new(least), Fence::new(greatest));
-        hot.lanes.insert(lane, owners);
+        hot.lanes.insert(lane.to_owned(), owners);
     }
     Ok(())
 }
 
+fn key(hot: &mut Hot<'_>, row: &SqliteRow, keys: &[(&str, &str)]) -> Result<(), Failure> {
+    let id = row.try_get(1)?;
+    let found = FoundColumns {
+        answers: row.try_get(6)?,
+        planned_at: row.try_get(7)?,
+        message: row.try_get(8)?,
+    };
+    let (channel, key) = *asked(row, 9, keys)?;
+    hot.planned.insert((channel.to_owned(), key.to_owned()), id);
+    // Over what was read without the message.
+    hot.deliveries.insert(id, delivery(row, Some(found))?);
+    Ok(())
+}
+
 fn delivery(row: &SqliteRow, found: Option<FoundColumns>) -> Result<DeliveryRow, Failure> {
-    let (owner, phase) = (Fence::new(row.try_get(1)?), row.try_get(2)?);
+    let (owner, phase) = (Fence::new(row.try_get(2)?), row.try_get(3)?);
     Ok(DeliveryRow {
-        parts: parts(row.try_get(3)?).ok_or_else(|| corrupt("unknown parts"))?,
+        parts: parts(row.try_get(4)?).ok_or_else(|| corrupt("unknown parts"))?,
         found,
         owner,
         phase,
         was: (phase, owner),
-        touched_at: row.try_get(4)?,
+        touched_at: row.try_get(5)?,
         is_dirty: false,
     })
 }
@@ -189,9 +151,14 @@ fn delivery(row: &SqliteRow, found: Option<FoundColumns>) -> Result<DeliveryRow,
 /// What is to be read.
 #[derive(Default)]
 struct Wanted<'a> {
-    events: Vec<i64>,
-    names: Vec<(&'a str, &'a str, Option<&'a str>, Fence)>,
-    deliveries: Vec<i64>,
+    words: Heap,
+    events: Rows,
+    new_events: Rows,
+    deliveries: Rows,
+    new_deliveries: Rows,
+    /// Channel, id and lane of new events.
+    names: Vec<(&'a str, &'a str, Option<&'a str>)>,
+    /// Channel and key of new deliveries.
     keys: Vec<(&'a str, &'a str)>,
 }
 
@@ -199,22 +166,34 @@ impl<'a> Wanted<'a> {
     fn add(&mut self, ask: &'a Ask) {
         match ask {
             Ask::Record { fence, events, .. } => {
-                let names = events.iter().map(|event| {
-                    let lane = event.lane.as_deref();
-                    (event.channel.as_str(), event.id.as_str(), lane, *fence)
-                });
-                self.names.extend(names);
+                for event in events {
+                    self.name(*fence, event);
+                }
             }
             Ask::Begin { event, .. } | Ask::Finish { event, .. } => {
-                self.events.push(event.number());
+                self.events.push(&[event.number().into()]);
             }
             Ask::Plan { delivery, .. } => {
+                let channel = self.words.put(&delivery.channel);
+                let key = self.words.put(&delivery.key);
+                self.new_deliveries.push(&[channel.into(), key.into()]);
                 self.keys.push((&delivery.channel, &delivery.key));
             }
             Ask::Update { delivery, .. } => {
-                self.deliveries.push(delivery.number());
+                self.deliveries.push(&[delivery.number().into()]);
             }
             _ => {}
         }
+    }
+
+    fn name(&mut self, fence: Fence, event: &'a EventColumns) {
+        let channel = self.words.put(&event.channel);
+        let id = self.words.put(&event.id);
+        let lane = event.lane.as_deref().map(|lane| self.words.put(lane));
+        let fence = fence.number().into();
+        let row = [channel.into(), id.into(), lane.into(), fence];
+        self.new_events.push(&row);
+        let lane = event.lane.as_deref();
+        self.names.push((&event.channel, &event.id, lane));
     }
 }

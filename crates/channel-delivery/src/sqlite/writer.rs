@@ -10,7 +10,6 @@ use super::ask::{Answer, Ask, Request};
 use super::error::{Failure, unavailable};
 use super::files::{Files, Watch, rescue};
 use super::hot::Hot;
-use super::statement::Statements;
 use super::tally::Tally;
 use super::{load, rare, save};
 use crate::store::StoreError;
@@ -28,7 +27,6 @@ pub(crate) struct Writer {
     files: Files,
     /// `None` after a failure: opened again for the next batch.
     connection: Option<SqliteConnection>,
-    statements: Statements,
     watch: Watch,
     readers: Readers,
 }
@@ -39,7 +37,6 @@ impl Writer {
             watch: Watch::on(&files.path),
             files,
             connection: Some(connection),
-            statements: Statements::default(),
             readers,
         }
     }
@@ -103,9 +100,7 @@ impl Writer {
         asks: &[Ask],
     ) -> Result<Answers, Failure> {
         self.watch.look()?;
-        connection.execute("BEGIN IMMEDIATE").await?;
-        let answers = apply(connection, &mut self.statements, asks).await?;
-        connection.execute("COMMIT").await?;
+        let answers = apply(connection, asks).await?;
         self.watch.look()?;
         Ok(answers)
     }
@@ -123,26 +118,33 @@ impl Writer {
     }
 }
 
-/// Applies the requests in order: those of every message together, the others one by one.
-async fn apply(
-    connection: &mut SqliteConnection,
-    statements: &mut Statements,
-    asks: &[Ask],
-) -> Result<Answers, Failure> {
-    let mut context = load::context(connection).await?;
+/// Applies the requests in order and commits: those of every message together, the others
+/// one by one.
+async fn apply(connection: &mut SqliteConnection, asks: &[Ask]) -> Result<Answers, Failure> {
+    let mut context = None;
     let mut answers = Vec::with_capacity(asks.len());
+    let mut is_committed = false;
     for group in asks.chunk_by(|first, second| Hot::takes(first) && Hot::takes(second)) {
         if group.first().is_some_and(Hot::takes) {
-            let mut hot = load::hot(connection, statements, group.iter()).await?;
-            answers.extend(group.iter().map(|ask| hot.apply(&mut context, ask)));
-            save::hot(connection, statements, hot).await?;
+            let mut hot = load::hot(connection, &mut context, group).await?;
+            let context = context.get_or_insert_default();
+            answers.extend(group.iter().map(|ask| hot.apply(context, ask)));
+            is_committed = answers.len() == asks.len();
+            save::hot(connection, hot, is_committed).await?;
             continue;
         }
+        if context.is_none() {
+            context = Some(load::begin(connection).await?);
+        }
+        let context = context.get_or_insert_default();
         for ask in group {
             let mut tally = Tally::default();
-            answers.push(rare::run(connection, &mut context, ask, &mut tally).await?);
-            save::tally(connection, statements, &mut tally).await?;
+            answers.push(rare::run(connection, context, ask, &mut tally).await?);
+            save::tally(connection, &mut tally).await?;
         }
+    }
+    if !is_committed {
+        connection.execute("COMMIT").await?;
     }
     Ok(answers)
 }
