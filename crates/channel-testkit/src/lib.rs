@@ -7,6 +7,8 @@ mod http;
 mod memory;
 mod random;
 mod secrets;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 mod sockets;
 mod traces;
 mod transport;

@@ -10,5 +10,7 @@ mod clock;
 mod http;
 mod memory;
 mod secrets;
+#[cfg(feature = "simulation")]
+mod simulation;
 mod sockets;
 mod suite;

@@ -1,0 +1,145 @@
+//! What the store has said, held against what it may say.
+//!
+//! The checked store stands between the bot and the store under test. It keeps a picture
+//! of every row as the bot was told of it, and compares each answer with the contract of
+//! `channel_delivery::Store`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use channel_core::Conversation;
+use channel_delivery::{EventState, Part, PartState};
+
+use super::invariant::Invariant;
+use super::world::World;
+use crate::wait::lock;
+
+/// How long a final message may take where nothing goes wrong: a few writes and a request.
+const FINAL_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long after a chat was remembered as dead a request may still be on its way.
+const ON_THE_WAY: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pub(super) world: Arc<World>,
+    pub(super) rows: Mutex<Rows>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    /// Event ids that really are on record.
+    pub(super) recorded: BTreeSet<String>,
+    pub(super) leases: BTreeMap<i64, SystemTime>,
+    pub(super) greatest_fence: i64,
+    pub(super) events: BTreeMap<i64, EventRow>,
+    pub(super) ids: BTreeMap<String, i64>,
+    pub(super) deliveries: BTreeMap<i64, DeliveryRow>,
+    pub(super) keys: BTreeMap<String, i64>,
+    /// The delivery and part of each payload.
+    pub(super) payloads: BTreeMap<String, (i64, usize)>,
+    /// Chats that want nothing: since when, until when.
+    pub(super) dead: BTreeMap<String, (SystemTime, SystemTime)>,
+    /// When the application asked for each final message of a stream.
+    pub(super) finals: BTreeMap<String, Duration>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct EventRow {
+    pub(super) id: String,
+    pub(super) conversation: Option<Conversation>,
+    pub(super) owner: i64,
+    pub(super) state: EventState,
+    pub(super) attempts: u32,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct DeliveryRow {
+    pub(super) key: String,
+    pub(super) owner: i64,
+    pub(super) parts: Vec<Part>,
+    /// When the present attempt of each part began.
+    pub(super) begun: Vec<SystemTime>,
+}
+
+impl Rows {
+    /// The store was told what time it is: a lease that is over stays over, even for whoever
+    /// asks with an older time.
+    pub(super) fn end_leases(&mut self, now: SystemTime) {
+        self.leases.retain(|_, until| *until > now);
+    }
+
+    /// Whether a worker may believe that it is alone with its rows.
+    pub(super) fn is_alive(&self, fence: i64, now: SystemTime) -> bool {
+        self.leases.get(&fence).is_some_and(|until| *until > now)
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(world: &Arc<World>) -> Arc<Self> {
+        Arc::new(Self {
+            world: Arc::clone(world),
+            rows: Mutex::default(),
+        })
+    }
+
+    pub(super) fn is_recorded(&self, id: &str) -> bool {
+        lock(&self.rows).recorded.contains(id)
+    }
+
+    /// The application ends a stream.
+    pub(super) fn final_asked(&self, payload: &str) {
+        let now = self.world.elapsed();
+        let mut rows = lock(&self.rows);
+        rows.finals.insert(payload.to_owned(), now);
+    }
+
+    /// A final message arrives: has it waited behind previews?
+    fn final_in_time(&self, rows: &mut Rows, payload: &str) {
+        let Some(asked) = rows.finals.remove(payload) else {
+            return;
+        };
+        let waited = self.world.elapsed().saturating_sub(asked);
+        let lately = asked.saturating_sub(FINAL_WITHIN);
+        if waited > FINAL_WITHIN && self.world.is_undisturbed_since(lately) {
+            self.world.broken(Invariant::FinalsBeforePreviews, || {
+                format!("{payload} has waited for {:.3} s", waited.as_secs_f64())
+            });
+        }
+    }
+
+    /// A request arrives: is that what is on record?
+    pub(super) fn may_send(&self, payload: &str, chat: &str) {
+        let mut rows = lock(&self.rows);
+        self.final_in_time(&mut rows, payload);
+        let Some((delivery, part)) = rows.payloads.get(payload) else {
+            self.world.broken(Invariant::SentOnlyAsPlanned, || {
+                format!("{payload} arrives and was never planned")
+            });
+            return;
+        };
+        let Some(row) = rows.deliveries.get(delivery) else {
+            return;
+        };
+        let state = row.parts.get(*part).map(|part| part.state);
+        if state != Some(PartState::Sending) {
+            self.world.broken(Invariant::SentOnlyAsPlanned, || {
+                let state = state.map_or("nowhere", PartState::as_str);
+                format!("{payload} arrives while it is {state}")
+            });
+        }
+        let begun = row.begun.get(*part).copied();
+        if let (Some((since, until)), Some(begun)) = (rows.dead.get(chat), begun)
+            && self.world.now() < *until
+            && begun > *since + ON_THE_WAY
+            && self
+                .world
+                .is_undisturbed_since(self.world.elapsed().saturating_sub(ON_THE_WAY))
+        {
+            self.world.broken(Invariant::DeadTargetsRemembered, || {
+                format!("{payload} arrives in {chat}, which wants nothing")
+            });
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! The simulated platform and its ledger: what users said, and what they see.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use channel_core::{
+    AccountRef, Addressed, ChannelId, Chat, ChatId, ChatKind, Error, ErrorKind, Event, EventId,
+    EventKind, Message, MessageId, MessageRef, Platform as PlatformName, Proof, Repeat, ReplyTo,
+    Result, Sender, SenderId, Target,
+};
+
+use super::gate::Gate;
+use super::invariant::Invariant;
+use super::ledger::Ledger;
+use super::scenario::{Receiving, Scenario};
+use super::words::{event_id, payload};
+use super::world::World;
+use crate::wait::lock;
+
+pub(super) const NAME: PlatformName = PlatformName::new("simulated");
+pub(super) const CHANNEL: &str = "sim";
+
+/// After how long an event that nobody acknowledged comes again.
+const COMES_AGAIN: Duration = Duration::from_secs(20);
+
+#[derive(Debug)]
+pub(super) struct Platform {
+    pub(super) world: Arc<World>,
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) ledger: Arc<Ledger>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    inbox: Vec<Inbound>,
+    shown: Vec<Shown>,
+    keys: BTreeMap<String, MessageRef>,
+    next: u64,
+    /// Until when a process is to send nothing to a chat, by process and chat.
+    waits: BTreeMap<(u64, String), Duration>,
+    /// Chats in which the last message of a process was a note that something comes again.
+    noted: BTreeMap<(u64, String), bool>,
+}
+
+/// One event on its way to the bot.
+#[derive(Debug)]
+struct Inbound {
+    number: usize,
+    acknowledged: bool,
+    /// Who has it, and since when.
+    out: Option<(u64, Duration)>,
+    /// Whether it comes once more although it was acknowledged.
+    once_more: bool,
+}
+
+/// A message of the bot as people see it.
+#[derive(Debug, Clone)]
+pub(super) struct Shown {
+    pub(super) payload: String,
+}
+
+/// One request of the bot.
+pub(super) struct Request<'a> {
+    pub(super) chat: &'a ChatId,
+    pub(super) text: &'a str,
+    pub(super) key: Option<&'a str>,
+}
+
+impl Platform {
+    pub(super) fn new(world: &Arc<World>, scenario: &Arc<Scenario>, ledger: &Arc<Ledger>) -> Self {
+        let inbox = (0..scenario.said.len())
+            .map(|number| Inbound {
+                number,
+                acknowledged: false,
+                out: None,
+                once_more: false,
+            })
+            .collect();
+        Self {
+            world: Arc::clone(world),
+            scenario: Arc::clone(scenario),
+            ledger: Arc::clone(ledger),
+            state: Mutex::new(State {
+                inbox,
+                ..State::default()
+            }),
+        }
+    }
+
+    /// What one event looks like to the adapter.
+    pub(super) fn event(&self, number: usize) -> Event {
+        let said = self.scenario.said.get(number);
+        let chat = ChatId::from(chat_name(said.map_or(0, |said| said.chat)));
+        let refused = said.is_some_and(|said| said.behaviour.refused);
+        let sender = if refused { "stranger" } else { "ada" };
+        let account = AccountRef::new(NAME, SenderId::from(sender));
+        let channel = ChannelId::new(CHANNEL);
+        let back = ReplyTo::new(channel.clone(), Target::chat(chat.clone()));
+        let mut message = Message::new(
+            MessageId::from(event_id(number)),
+            Chat::new(chat, ChatKind::Direct),
+            Sender::new(account, Proof::Asserted),
+            back,
+        );
+        message.text = event_id(number);
+        message.addressed = Addressed::Direct;
+        let kind = EventKind::Message(Box::new(message));
+        Event::new(EventId::from(event_id(number)), channel, kind)
+    }
+
+    /// The next event for a process: in order inside each conversation, and no event while
+    /// an earlier one of its conversation is to come again.
+    pub(super) fn next_for(&self, process: u64) -> Option<usize> {
+        let now = self.world.elapsed();
+        let mut state = lock(&self.state);
+        for inbound in &mut state.inbox {
+            if inbound
+                .out
+                .is_some_and(|(_, since)| now >= since + COMES_AGAIN)
+            {
+                inbound.out = None;
+            }
+        }
+        let mut held = Vec::new();
+        let mut open = Vec::new();
+        for (index, inbound) in state.inbox.iter().enumerate() {
+            let Some(said) = self.scenario.said.get(inbound.number) else {
+                continue;
+            };
+            if said.at > now || (inbound.acknowledged && !inbound.once_more) {
+                continue;
+            }
+            match inbound.out {
+                Some((holder, _)) if holder == process => continue,
+                None if !held.contains(&said.chat) => open.push(index),
+                _ => {}
+            }
+            held.push(said.chat);
+        }
+        let reorders = self.world.fault(self.scenario.rates.reorder);
+        let pick = if reorders {
+            self.world.below(open.len() as u64)
+        } else {
+            0
+        };
+        let index = *open.get(usize::try_from(pick).unwrap_or(0))?;
+        let again = self.world.fault(self.scenario.rates.duplicate);
+        let inbound = state.inbox.get_mut(index)?;
+        inbound.once_more = again;
+        inbound.out = Some((process, now));
+        Some(inbound.number)
+    }
+
+    /// The event at a place of the log that the adapter reads by itself.
+    pub(super) fn at(&self, place: usize) -> Option<usize> {
+        let said = self.scenario.said.get(place)?;
+        (said.at <= self.world.elapsed()).then_some(place)
+    }
+
+    /// When the next event is said.
+    pub(super) fn next_said(&self) -> Option<Duration> {
+        let now = self.world.elapsed();
+        let at = self.scenario.said.iter().map(|said| said.at);
+        at.filter(|at| *at > now).min()
+    }
+
+    /// The bot says that it has an event.
+    pub(super) fn acknowledge(&self, number: usize) {
+        if !self.ledger.is_recorded(&event_id(number)) {
+            self.world
+                .broken(Invariant::RecordedBeforeAcknowledged, || {
+                    format!("{} was acknowledged and is not on record", event_id(number))
+                });
+        }
+        let lost = self.world.fault(self.scenario.rates.lost_ack);
+        self.world.note(|| {
+            let lost = if lost { ", which is lost" } else { "" };
+            format!("{} is acknowledged{lost}", event_id(number))
+        });
+        if lost {
+            return;
+        }
+        let mut state = lock(&self.state);
+        if let Some(inbound) = state.inbox.get_mut(number) {
+            inbound.acknowledged = true;
+            inbound.out = None;
+        }
+    }
+
+    /// The bot gives an event back.
+    pub(super) fn give_back(&self, number: usize) {
+        self.world
+            .note(|| format!("{} is given back", event_id(number)));
+        let mut state = lock(&self.state);
+        if let Some(inbound) = state.inbox.get_mut(number) {
+            inbound.out = None;
+        }
+    }
+
+    /// Whether the platform has nothing more to deliver.
+    pub(super) fn is_quiet(&self) -> bool {
+        let said = self
+            .scenario
+            .said
+            .iter()
+            .all(|said| said.at <= self.world.elapsed());
+        let state = lock(&self.state);
+        let all = |inbound: &Inbound| inbound.acknowledged && !inbound.once_more;
+        said && (self.scenario.receiving == Receiving::Cursor || state.inbox.iter().all(all))
+    }
+
+    /// A request arrives.
+    pub(super) fn arrive(&self, gate: &Gate, request: &Request<'_>) -> Result<MessageRef> {
+        let now = self.world.elapsed();
+        let place = (gate.number, request.chat.as_str().to_owned());
+        let mut state = lock(&self.state);
+        if let Some(until) = state.waits.get(&place)
+            && now < *until
+        {
+            let left = *until - now;
+            self.world.broken(Invariant::RetryAfterObeyed, || {
+                format!(
+                    "p{} sends to {} {:.3} s before the wait is over",
+                    gate.number,
+                    request.chat,
+                    left.as_secs_f64()
+                )
+            });
+        }
+        let payload = payload(request.text);
+        if let Some(payload) = payload {
+            self.ledger.may_send(payload, request.chat.as_str());
+        }
+        if let Some(error) = self.refuse(gate, request, &mut state) {
+            return Err(error);
+        }
+        let keyed = matches!(self.scenario.repeat, Repeat::Keyed(_));
+        if keyed && let Some(at) = request.key.and_then(|key| state.keys.get(key)) {
+            self.world.note(|| format!("{} is known", request.text));
+            return Ok(at.clone());
+        }
+        state.next += 1;
+        let at = MessageRef::new(
+            request.chat.clone(),
+            MessageId::from(format!("m{}", state.next)),
+        );
+        if let Some(key) = request.key {
+            state
+                .keys
+                .entry(key.to_owned())
+                .or_insert_with(|| at.clone());
+        }
+        let noted = state.noted.insert(place, payload.is_none());
+        let marked = noted.unwrap_or(false) || request.text.contains('\n');
+        if let Some(payload) = payload {
+            self.show(payload, marked, &mut state);
+        }
+        self.world.note(|| {
+            format!(
+                "p{} shows {:?} in {}",
+                gate.number, request.text, request.chat
+            )
+        });
+        Ok(at)
+    }
+
+    /// How the platform refuses a request, if it does.
+    fn refuse(&self, gate: &Gate, request: &Request<'_>, state: &mut State) -> Option<Error> {
+        let now = self.world.elapsed();
+        let is_blocked = |(from, span): (Duration, Duration)| {
+            request.chat.as_str() == chat_name(0) && (from..from + span).contains(&now)
+        };
+        if self.scenario.blocked.is_some_and(is_blocked) {
+            self.world
+                .note(|| format!("{} refuses {:?}", request.chat, request.text));
+            return Some(Error::new(ErrorKind::Forbidden, "blocked").with_code("403"));
+        }
+        if self.world.fault(self.scenario.rates.rate_limited) {
+            let wait = Duration::from_millis(500 + self.world.below(15_000));
+            let place = (gate.number, request.chat.as_str().to_owned());
+            state.waits.insert(place, now + wait);
+            self.world.note(|| {
+                let wait = wait.as_secs_f64();
+                format!("{:?} is too early by {wait:.3} s", request.text)
+            });
+            let error = Error::new(ErrorKind::RateLimited, "too many").with_code("429");
+            return Some(error.with_retry_after(wait));
+        }
+        None
+    }
+
+    fn show(&self, payload: &str, marked: bool, state: &mut State) {
+        let before = state.shown.iter().any(|it| it.payload == payload);
+        state.shown.push(Shown {
+            payload: payload.to_owned(),
+        });
+        if !before {
+            return;
+        }
+        if self.scenario.repeat != Repeat::Doubles {
+            self.world.broken(Invariant::NoSecondEffect, || {
+                format!("{payload} is shown twice")
+            });
+        } else if !marked {
+            self.world.broken(Invariant::DoublesAreMarked, || {
+                format!("{payload} is shown twice, and the second is not marked")
+            });
+        }
+    }
+
+    /// What was sent under a key, where the platform tells.
+    pub(super) fn find(&self, key: &str) -> Option<MessageRef> {
+        if self.scenario.repeat != Repeat::ReadBack {
+            return None;
+        }
+        lock(&self.state).keys.get(key).cloned()
+    }
+
+    /// Everything that people see, oldest first.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        lock(&self.state).shown.clone()
+    }
+}
+
+pub(super) fn chat_name(chat: usize) -> String {
+    format!("c{chat}")
+}
