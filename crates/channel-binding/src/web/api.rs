@@ -8,7 +8,8 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post, put};
 use axum::{Extension, Json, Router};
-use channel_core::{BindingId, Platform};
+use channel_core::{AccountRef, BindingId, ChannelId, ChatId, Platform};
+use channel_policy::Admission;
 use http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Method};
 use utoipa::OpenApi;
@@ -321,6 +322,7 @@ async fn trail(
         (status = 403, description = "The caller is no administrator, or the token is \
                                       missing or wrong.", body = Problem),
         (status = 404, description = "There is no such platform.", body = Problem),
+        (status = 429, description = "More than 30 changes in a minute.", body = Problem),
         (status = 503, description = "The settings cannot be kept.", body = Problem),
     )
 )]
@@ -352,6 +354,7 @@ async fn set_runtime(
         (status = 403, description = "The caller is no administrator, or the token is \
                                       missing or wrong.", body = Problem),
         (status = 404, description = "There is no such platform.", body = Problem),
+        (status = 429, description = "More than 30 changes in a minute.", body = Problem),
         (status = 503, description = "Not everything was taken away: try again.", body = Problem),
     )
 )]
@@ -376,6 +379,12 @@ fn administer<'a>(
     }
     let Path(name) = name.map_err(|_| Refusal::UNKNOWN_PLATFORM)?;
     let platform = shared.listed(&name)?.platform();
+    let who = AccountRef::new(platform.clone(), caller.owner.as_str().into());
+    let (channel, chat) = (ChannelId::new("runtime"), ChatId::new(&name));
+    let now = shared.bindings.clock().elapsed();
+    if shared.limiter.admit(&who, &channel, &chat, now) != Admission::Admitted {
+        return Err(Refusal::TOO_OFTEN);
+    }
     let settings = shared.settings.as_deref();
     Ok((settings.ok_or(Refusal::NO_SETTINGS)?, platform))
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use channel_core::{Error, Platform, Random, Result, Secret};
+use channel_policy::{RateLimiter, RateLimits};
 
 pub use auth::{Caller, OwnerAuth};
 pub use runtime::{CredentialField, Runtime, RuntimeSettings, RuntimeValues};
@@ -32,6 +33,9 @@ pub enum PlatformState {
     /// The operator has switched it off; it is not listed.
     Disabled,
 }
+
+/// How often in a minute one administrator may change how platforms are set up.
+const ADMIN_RATE: u32 = 30;
 
 type States = Arc<dyn Fn(&Platform) -> PlatformState + Send + Sync>;
 
@@ -71,6 +75,8 @@ pub(crate) struct Shared {
     enabled: bool,
     states: States,
     settings: Option<Arc<RuntimeSettings>>,
+    /// What one administrator may ask for in a minute.
+    limiter: Arc<RateLimiter>,
 }
 
 impl OwnerApi {
@@ -160,6 +166,7 @@ impl OwnerApi {
             enabled: self.enabled,
             states: self.states,
             settings: self.settings,
+            limiter: Arc::new(RateLimiter::new(RateLimits::new(ADMIN_RATE, 600), 1024)),
         };
         Ok(api::routes(shared))
     }

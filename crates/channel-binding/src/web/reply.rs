@@ -120,6 +120,7 @@ impl Refusal {
     pub(crate) const UNKNOWN_PLATFORM: Self = Self(StatusCode::NOT_FOUND, "unknown_platform");
     pub(crate) const DISABLED: Self = Self(StatusCode::BAD_REQUEST, "disabled");
     pub(crate) const NOT_ADMIN: Self = Self(StatusCode::FORBIDDEN, "not_admin");
+    pub(crate) const TOO_OFTEN: Self = Self(StatusCode::TOO_MANY_REQUESTS, "too_often");
     pub(crate) const NO_SETTINGS: Self = Self(StatusCode::BAD_REQUEST, "no_settings");
     pub(crate) const MALFORMED: Self = Self(StatusCode::BAD_REQUEST, "malformed");
     pub(crate) const NOT_RUNNING: Self = Self(StatusCode::BAD_REQUEST, "not_running");

@@ -243,6 +243,20 @@ async fn only_administrators_set_anything_up() {
 }
 
 #[tokio::test]
+async fn an_administrator_in_a_hurry_is_slowed_down() {
+    let site = site().await;
+    for _ in 0..30 {
+        assert_eq!(site.set(json!({"token": "t"})).await.status, StatusCode::OK);
+    }
+    assert_eq!(
+        site.set(json!({"token": "t"})).await.error(),
+        (429, "too_often".into())
+    );
+    site.kit.clock.advance(2 * crate::fixture::SECOND);
+    assert_eq!(site.set(json!({"token": "t"})).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn removing_stops_revokes_and_forgets_in_this_order() {
     let site = site().await;
     site.set(json!({"token": "good"})).await;
