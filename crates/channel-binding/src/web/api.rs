@@ -71,7 +71,7 @@ async fn guard(State(shared): State<Shared>, mut request: Request, next: Next) -
         return Refusal::SIGNED_OUT.into_response();
     };
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !reads && !shared.csrf.allows(request.headers(), &caller) {
+    if !reads && !shared.csrf.allows(&request, &caller) {
         return Refusal::FORGED.into_response();
     }
     request.extensions_mut().insert(caller);

@@ -50,6 +50,7 @@ pub struct OwnerApi {
     auth: Arc<dyn OwnerAuth>,
     base: String,
     csrf: Secret,
+    origin: Option<String>,
     enabled: bool,
     states: States,
     settings: Option<Arc<RuntimeSettings>>,
@@ -92,6 +93,7 @@ impl OwnerApi {
             auth: Arc::new(auth),
             base: "/connect".to_owned(),
             csrf: Secret::new(hex::encode(secret)),
+            origin: None,
             enabled: true,
             states: Arc::new(|_| PlatformState::Running),
             settings: None,
@@ -107,6 +109,13 @@ impl OwnerApi {
     /// Derives the tokens against forged requests from this secret.
     pub fn csrf_secret(mut self, secret: impl Into<Secret>) -> Self {
         self.csrf = secret.into();
+        self
+    }
+
+    /// Names the origin that browsers see, such as `https://app.example`: behind a proxy
+    /// that passes another host on. By default it is the host of the request.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origin = Some(origin.into());
         self
     }
 
@@ -162,7 +171,7 @@ impl OwnerApi {
             bindings: self.bindings,
             auth: self.auth,
             base: self.base.into(),
-            csrf: Arc::new(Csrf::new(self.csrf)),
+            csrf: Arc::new(Csrf::new(self.csrf, self.origin)),
             enabled: self.enabled,
             states: self.states,
             settings: self.settings,
