@@ -91,6 +91,8 @@ pub(crate) enum Ask {
         before: i64,
         limit: usize,
     },
+    /// Lets go of the files, after everything that was asked before.
+    Close,
 }
 
 /// An event to record, as columns.

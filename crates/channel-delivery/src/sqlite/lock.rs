@@ -55,6 +55,11 @@ impl WorkerLock {
         self.let_go_if_unused();
     }
 
+    pub(crate) fn let_go(&mut self) {
+        self.workers.clear();
+        self.held = None;
+    }
+
     pub(crate) fn let_go_if_unused(&mut self) {
         if self.workers.is_empty() {
             self.held = None;

@@ -157,6 +157,17 @@ impl SqliteStore {
         }
     }
 
+    /// Waits until everything that was asked is answered, and lets go of the files. Whatever
+    /// is asked of this store or a clone afterwards is `Unavailable`.
+    ///
+    /// Dropping the last clone does the same without waiting.
+    pub async fn close(&self) {
+        let mut lock = self.inner.lock.lock().await;
+        // If it has stopped already, there is nothing to wait for.
+        let _ = self.ask(Ask::Close).await;
+        lock.let_go();
+    }
+
     async fn ask(&self, ask: Ask) -> Result<Answer, StoreError> {
         let (reply, answer) = oneshot::channel();
         let request = Request { ask, reply };

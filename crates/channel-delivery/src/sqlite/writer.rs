@@ -43,14 +43,26 @@ impl Writer {
 
     /// Works until all senders are gone.
     pub(crate) async fn run(mut self, mut queue: mpsc::Receiver<Request>) {
-        let mut requests = Vec::new();
-        while queue.recv_many(&mut requests, MAX_BATCH).await > 0 {
+        let mut requests: Vec<Request> = Vec::new();
+        let mut closing = Vec::new();
+        while closing.is_empty() && queue.recv_many(&mut requests, MAX_BATCH).await > 0 {
+            let is_close = |request: &mut Request| matches!(request.ask, Ask::Close);
+            closing.extend(requests.extract_if(.., is_close));
             self.serve(requests.drain(..)).await;
         }
+        self.readers().close().await;
         if let Some(connection) = self.connection.take() {
             // The log is copied back on the way out; if not now, then at the next start.
             let _ = sqlx::Connection::close(connection).await;
         }
+        for request in closing {
+            let _ = request.reply.send(Ok(Answer::Done));
+        }
+    }
+
+    fn readers(&self) -> SqlitePool {
+        let readers = self.readers.lock();
+        readers.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn serve(&mut self, requests: impl Iterator<Item = Request> + Send) {

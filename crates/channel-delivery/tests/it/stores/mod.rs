@@ -1,5 +1,8 @@
 //! Every store runs the suite.
 
+mod broken;
+mod faults;
+mod files;
 mod folder;
 mod memory;
 mod sqlite;

@@ -1,0 +1,224 @@
+//! What happens to the disk under a store in SQLite.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use channel_core::{Event, EventKind, Raw, Unknown};
+use channel_delivery::{
+    Fence, NewEvent, Recorded, SqliteStore, Store as _, StoreError, StoreErrorKind, WorkerId,
+};
+
+use super::folder::Folder;
+
+fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
+}
+
+fn event(number: usize, size: usize) -> NewEvent {
+    let raw = Raw::new(vec![b'x'; size].into());
+    let unknown = Unknown::new("odd", raw);
+    let kind = EventKind::Unknown(Box::new(unknown));
+    let id = number.to_string().as_str().into();
+    NewEvent::new(Event::new(id, "acme".into(), kind))
+}
+
+async fn enroll(store: &SqliteStore) -> Fence {
+    let worker = WorkerId::new("a");
+    let fence = store.enroll(&worker, Duration::from_secs(30), at(0)).await;
+    fence.expect("a worker enrols")
+}
+
+async fn record(
+    store: &SqliteStore,
+    fence: Fence,
+    number: usize,
+    size: usize,
+) -> Result<Recorded, StoreError> {
+    let answers = store
+        .record(fence, vec![event(number, size)], at(0))
+        .await?;
+    Ok(answers[0])
+}
+
+/// Records until the store refuses; how many it has taken.
+async fn record_until_refused(store: &SqliteStore, fence: Fence) -> (usize, StoreError) {
+    for number in 0..100_000 {
+        if let Err(error) = record(store, fence, number, 10_000).await {
+            return (number, error);
+        }
+    }
+    panic!("the disk never ended");
+}
+
+/// Everything that was answered is there, and nothing else.
+async fn has_exactly(path: &Path, events: usize) {
+    let store = SqliteStore::open(path).await.expect("the store opens");
+    let found = store.journal(None, 200_000).await.expect("a journal");
+    assert_eq!(found.len(), events);
+}
+
+/// Runs a test of this file in a process with a mount namespace of its own; `false` in that
+/// process, and where there is none to be had.
+fn in_own_mounts(test: &str) -> bool {
+    if std::env::var_os("CHANNEL_OWN_MOUNTS").is_some() {
+        return false;
+    }
+    let name = format!("stores::faults::{test}");
+    let this = std::env::current_exe().expect("this program");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--map-root-user"]).arg(this);
+    command.args(["--exact", &name, "--nocapture"]);
+    let done = command.env("CHANNEL_OWN_MOUNTS", "1").output();
+    match done {
+        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("1 passed") => {}
+        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("unshare") => {
+            println!("skipped: no mount namespaces here");
+        }
+        Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stdout)),
+        Err(_) => println!("skipped: there is no `unshare`"),
+    }
+    true
+}
+
+fn mount(arguments: &[&str], folder: &Path) {
+    let mut command = Command::new("mount");
+    let status = command.args(arguments).arg(folder).status();
+    assert!(status.expect("there is `mount`").success(), "{arguments:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_clearly_and_goes_on_when_there_is_space() {
+    if in_own_mounts("a_full_disk_refuses_clearly_and_goes_on_when_there_is_space") {
+        return;
+    }
+    let folder = Folder::new();
+    mount(&["-t", "tmpfs", "-o", "size=4m", "tmpfs"], folder.path());
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = enroll(&store).await;
+    let (taken, error) = record_until_refused(&store, fence).await;
+    assert!(taken > 50, "{taken} taken");
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    let again = record(&store, fence, taken, 10_000).await.unwrap_err();
+    assert_eq!(again.kind(), StoreErrorKind::Unavailable, "{again}");
+    let words = format!("{error}; {again}");
+    assert!(words.contains("the disk is full"), "{words}");
+    // Reading goes on meanwhile.
+    assert_eq!(store.journal(None, 100_000).await.unwrap().len(), taken);
+    mount(&["-o", "remount,size=64m"], folder.path());
+    let next = record(&store, fence, taken, 10_000).await;
+    assert!(
+        matches!(next, Ok(Recorded::Fresh { mine: true, .. })),
+        "{next:?}"
+    );
+    drop(store);
+    has_exactly(&path, taken + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_read_only_disk_refuses_clearly_and_goes_on_when_it_can_be_written() {
+    if in_own_mounts("a_read_only_disk_refuses_clearly_and_goes_on_when_it_can_be_written") {
+        return;
+    }
+    let folder = Folder::new();
+    let (disk, seen) = (folder.path().join("disk"), folder.path().join("seen"));
+    std::fs::create_dir(&disk).unwrap();
+    std::fs::create_dir(&seen).unwrap();
+    mount(&["--bind", disk.to_str().unwrap()], &seen);
+    let path = seen.join("store.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = enroll(&store).await;
+    record(&store, fence, 0, 10).await.unwrap();
+    store.close().await;
+    mount(&["-o", "remount,bind,ro"], &seen);
+    let error = SqliteStore::open(&path).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    let closed = record(&store, fence, 1, 10).await.unwrap_err();
+    assert_eq!(closed.kind(), StoreErrorKind::Unavailable, "{closed}");
+    mount(&["-o", "remount,bind,rw"], &seen);
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = enroll(&store).await;
+    record(&store, fence, 1, 10).await.unwrap();
+    drop(store);
+    has_exactly(&path, 2).await;
+}
+
+/// The same while the store is open: the file itself may not be changed for a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_may_not_be_changed_for_a_while_refuse_clearly() {
+    let folder = Folder::new();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = enroll(&store).await;
+    record(&store, fence, 0, 10).await.unwrap();
+    let log = beside(&path, "-wal");
+    if !change_attributes("+i", &[&path, &log]) {
+        println!("skipped: files cannot be made immutable here");
+        return;
+    }
+    let refused = record(&store, fence, 1, 10).await;
+    let again = record(&store, fence, 1, 10).await;
+    assert!(change_attributes("-i", &[&path, &log]));
+    for refused in [refused, again] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    }
+    let next = record(&store, fence, 1, 10).await;
+    assert!(matches!(next, Ok(Recorded::Fresh { .. })), "{next:?}");
+    drop(store);
+    has_exactly(&path, 2).await;
+}
+
+fn change_attributes(change: &str, files: &[&Path]) -> bool {
+    let done = Command::new("chattr").arg(change).args(files).output();
+    done.is_ok_and(|output| output.status.success())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(suffix);
+    beside.into()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_log_is_noticed_before_the_next_write_and_nothing_is_lost() {
+    let folder = Folder::new();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = enroll(&store).await;
+    for number in 0..20 {
+        record(&store, fence, number, 1_000).await.unwrap();
+    }
+    std::fs::remove_file(beside(&path, "-wal")).unwrap();
+    let error = record(&store, fence, 20, 1_000).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    let next = record(&store, fence, 20, 1_000).await;
+    assert!(matches!(next, Ok(Recorded::Fresh { .. })), "{next:?}");
+    drop(store);
+    has_exactly(&path, 21).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_truncated_log_is_never_written_into() {
+    let folder = Folder::new();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = enroll(&store).await;
+    for number in 0..20 {
+        record(&store, fence, number, 1_000).await.unwrap();
+    }
+    let log = std::fs::OpenOptions::new()
+        .write(true)
+        .open(beside(&path, "-wal"));
+    log.unwrap().set_len(8_192).unwrap();
+    let error = record(&store, fence, 20, 1_000).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+    // What the log held is gone, the worker's enrolment with it perhaps; the store goes on.
+    let fence = enroll(&store).await;
+    let next = record(&store, fence, 21, 1_000).await;
+    assert!(matches!(next, Ok(Recorded::Fresh { .. })), "{next:?}");
+    let before = store.journal(None, 100).await.unwrap().len();
+    drop(store);
+    has_exactly(&path, before).await;
+}
