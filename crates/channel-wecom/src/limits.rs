@@ -31,6 +31,9 @@ pub(crate) const PICTURE: u64 = 10 * MB;
 pub(crate) const BOT_PICTURE: u64 = 2 * MB;
 /// The largest file (<https://developer.work.weixin.qq.com/document/path/90253>).
 pub(crate) const FILE: u64 = 20 * MB;
+/// The most pictures in one answer of an AI bot
+/// (<https://developer.work.weixin.qq.com/document/path/101031>).
+pub(crate) const AI_PICTURES: usize = 10;
 /// The largest file that people send to an AI bot
 /// (<https://developer.work.weixin.qq.com/document/path/100719>).
 pub(crate) const AI_INBOUND: u64 = 100 * MB;
@@ -107,9 +110,16 @@ pub(crate) fn of_aibot() -> Limits {
     limits
 }
 
+/// The limits of an AI bot by callback, which sends pictures and no other file
+/// (<https://developer.work.weixin.qq.com/document/path/101031>).
+pub(crate) fn of_called_aibot() -> Limits {
+    let mut limits = of_aibot();
+    limits.upload_bytes = vec![(Some(AttachmentKind::Image), PICTURE), (None, 0)];
+    limits.attachments = AI_PICTURES;
+    limits
+}
+
 fn uploads() -> Vec<(Option<AttachmentKind>, u64)> {
-    vec![
-        // Larger pictures, films and voice notes go as files.
-        (None, FILE),
-    ]
+    // Larger pictures, films and voice notes go as files.
+    vec![(None, FILE)]
 }

@@ -203,7 +203,7 @@ impl WecomAibotBuilder {
         let api = Api {
             transport: env::transport(transport)?,
         };
-        let info = ChannelInfo::new(config.id.clone(), PLATFORM, limits::of_aibot());
+        let info = ChannelInfo::new(config.id.clone(), PLATFORM, limits::of_called_aibot());
         // https://developer.work.weixin.qq.com/document/path/101031
         let redelivery = Redelivery::For(Duration::from_secs(15));
         Ok(WecomAibot {

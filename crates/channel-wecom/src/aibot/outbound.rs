@@ -17,7 +17,7 @@ use super::sessions::{Final, Offered};
 use crate::api::{Call, Done, Payload, is_ours};
 use crate::error::invalid;
 use crate::inbound::ReplyContext;
-use crate::limits::{PICTURE, RESPONSE_URL_LASTS, STREAM_LASTS};
+use crate::limits::{AI_PICTURES, PICTURE, RESPONSE_URL_LASTS, STREAM_LASTS};
 use crate::parts::broken_off;
 use crate::upload::is_picture;
 use crate::{PLATFORM, card, render};
@@ -29,9 +29,6 @@ const RESPONSE_URL: &str = "response_url";
 const FETCHED_WITHIN: Duration = Duration::from_secs(10);
 /// How long a post to a `response_url` may take.
 const RESPONSE_DEADLINE: Duration = Duration::from_secs(15);
-/// The most pictures in one answer
-/// (<https://developer.work.weixin.qq.com/document/path/101031>).
-const PICTURES: usize = 10;
 
 /// The ways of an answer, in the order in which they are tried.
 pub(super) fn ledger() -> ReplyLedger {
@@ -143,9 +140,9 @@ fn join(texts: Vec<String>) -> Vec<String> {
 }
 
 fn pictures(uploads: &[Upload]) -> Result<Vec<Value>> {
-    if uploads.len() > PICTURES {
+    if uploads.len() > AI_PICTURES {
         return Err(invalid(
-            format!("{} pictures, limit is {PICTURES}", uploads.len()),
+            format!("{} pictures, limit is {AI_PICTURES}", uploads.len()),
             "send file",
         ));
     }

@@ -502,3 +502,18 @@ fn secrets_of_an_answer_are_not_shown() {
         assert_absent(secret, &shown);
     }
 }
+
+#[test]
+fn a_stored_address_is_checked_again() {
+    let server = Server::new();
+    let bot = builder(&server).build().unwrap();
+    let (message, stream) = asked(&server, &bot, "m1");
+    server.run(poll(&server, &bot, &stream, 100));
+    let stored = serde_json::to_string(&message.reply("x")).unwrap();
+    let forged = stored.replace("https://qyapi.weixin.qq.com", "https://evil.example");
+    assert_ne!(stored, forged);
+    let forged: OutboundMessage = serde_json::from_str(&forged).unwrap();
+    let error = server.run(bot.send(&forged)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden);
+    assert!(server.calls("/").is_empty());
+}

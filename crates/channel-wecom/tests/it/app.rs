@@ -448,3 +448,48 @@ fn settings_are_checked_when_the_channel_is_built() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+#[test]
+fn a_message_that_breaks_off_is_not_to_be_sent_again_as_a_whole() {
+    let server = Server::new();
+    let app = server.app().build().unwrap();
+    let failure = channel_testkit::Failure::RateLimited(Duration::from_secs(3));
+    server.state.lock().unwrap().failure = Some((1, failure));
+    let long = OutboundMessage::new(Target::chat("u"), "word ".repeat(1000));
+    let error = server.run(app.send(&long)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Uncertain);
+    assert_eq!(error.delivered().unwrap().messages.len(), 1);
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3)));
+    assert!(error.message().starts_with("part 2 of 3"), "{error}");
+    // Nothing had arrived: the whole may be tried again.
+    server.state.lock().unwrap().failure = Some((0, failure));
+    let error = server.run(app.send(&long)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RateLimited);
+}
+
+#[test]
+fn a_later_part_that_has_not_left_is_tried_again() {
+    let server = Server::new();
+    let app = server.app().build().unwrap();
+    let long = OutboundMessage::new(Target::chat("u"), "word ".repeat(1000));
+    server.state.lock().unwrap().failure = Some((1, channel_testkit::Failure::ServerError));
+    let mend = async {
+        server.fake.clock.sleep(Duration::from_millis(600)).await;
+        server.state.lock().unwrap().failure = None;
+    };
+    let sent = server
+        .run(futures_util::future::join(app.send(&long), mend))
+        .0;
+    assert_eq!(sent.unwrap().messages.len(), 3);
+    assert_eq!(server.sent().len(), 3);
+}
+
+#[test]
+fn a_body_over_the_bound_is_not_read() {
+    let server = Server::new();
+    let app = server.app().build().unwrap();
+    let mut request = server.app_callbacks().request(&text(&server, "1", "x"));
+    *request.body_mut() = vec![b' '; (4 << 20) + 1].into();
+    let refused = channel_core::Webhook::receive(&app, &request, server.fake.clock.now());
+    assert_eq!(refused.unwrap_err().status().as_u16(), 413);
+}

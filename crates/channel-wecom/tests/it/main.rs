@@ -20,6 +20,8 @@ mod env;
 mod hostile;
 #[cfg(feature = "net")]
 mod link;
+#[cfg(feature = "net")]
+mod readme;
 mod sealing;
 mod server;
 #[cfg(feature = "net")]
