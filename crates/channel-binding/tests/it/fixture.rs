@@ -64,6 +64,8 @@ pub(crate) use on_every_store;
 pub(crate) struct Database {
     pub(crate) url: String,
     folder: Option<PathBuf>,
+    /// The server, and the schema on it.
+    schema: Option<(String, String)>,
 }
 
 impl Database {
@@ -81,6 +83,7 @@ impl Database {
                 Self {
                     url: format!("{server}{join}options[search_path]={name}"),
                     folder: None,
+                    schema: Some((server, name)),
                 }
             }
             Kind::Memory | Kind::Sqlite => {
@@ -89,6 +92,7 @@ impl Database {
                 Self {
                     url: format!("sqlite:{}/bindings.db", folder.display()),
                     folder: Some(folder),
+                    schema: None,
                 }
             }
         }
@@ -111,7 +115,24 @@ impl Drop for Database {
         if let Some(folder) = &self.folder {
             drop(std::fs::remove_dir_all(folder));
         }
+        if let Some((server, name)) = self.schema.take() {
+            // Not in the runtime of the test, which may be on its way out.
+            let dropping = std::thread::spawn(move || drop_schema(&server, &name));
+            drop(dropping.join());
+        }
     }
+}
+
+fn drop_schema(server: &str, name: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(async {
+        let pool = sqlx::AnyPool::connect(server).await.unwrap();
+        let statement = sqlx::AssertSqlSafe(format!("DROP SCHEMA {name} CASCADE"));
+        sqlx::query(statement).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
 }
 
 /// Remembers what owners were told.
