@@ -22,7 +22,7 @@ pub use outbound::{
 };
 pub use outbox::{
     Audience, Failure, OnUncertain, Outbox, OutboxSettings, Report, Spawn, Tally, TokioSpawn,
-    Undelivered, Visibility, visibility,
+    Undelivered, Unfinished, Visibility, visibility,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, SqliteStore, SqliteStoreBuilder};

@@ -53,6 +53,30 @@ impl fmt::Display for Undelivered {
 
 impl std::error::Error for Undelivered {}
 
+/// The cause of an error that says that a delivery has no end yet: the store was out of
+/// reach, this worker has to stop, or another one has the delivery.
+///
+/// Nothing final is on record: the same key goes on where it stopped, here or elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unfinished;
+
+impl Unfinished {
+    /// Whether it is the cause of an error of [`Outbox::send`](super::Outbox::send).
+    #[must_use]
+    pub fn is_cause_of(error: &Error) -> bool {
+        std::error::Error::source(error).is_some_and(|source| source.is::<Self>())
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the delivery has no end yet")
+    }
+}
+
+impl std::error::Error for Unfinished {}
+
 /// The end of a delivery in this process; each that waits for it gets its own copy.
 #[derive(Debug, Clone)]
 pub(crate) enum Ended {
@@ -124,10 +148,10 @@ impl Ended {
         if let Some(platform) = &why.platform {
             error = error.on(platform.clone(), OPERATION);
         }
-        if let Some(cause) = why.on_record {
-            error = error.with_source(cause);
-        }
-        Err(error)
+        Err(match why.on_record {
+            Some(cause) => error.with_source(cause),
+            None => error.with_source(Unfinished),
+        })
     }
 }
 

@@ -14,7 +14,7 @@ mod spawn;
 mod task;
 mod visibility;
 
-pub use ended::Undelivered;
+pub use ended::{Undelivered, Unfinished};
 pub use report::{Failure, Report, Tally};
 pub use settings::{OnUncertain, OutboxSettings};
 pub use spawn::{Spawn, TokioSpawn};
@@ -78,9 +78,9 @@ impl Outbox {
     /// # Errors
     ///
     /// With [`Undelivered`] as its source where the end is on record: some part is dead or
-    /// uncertain, and `kind` says why. Without it the end is still open: `Unavailable` if
-    /// nothing was sent that is not in [`Error::delivered`], `Uncertain` if something may
-    /// have been; the same key goes on.
+    /// uncertain, and `kind` says why. With [`Unfinished`] the end is still open:
+    /// `Unavailable` if nothing was sent that is not in [`Error::delivered`], `Uncertain` if
+    /// something may have been; the same key goes on.
     ///
     /// # Cancel safety
     ///
@@ -273,5 +273,6 @@ fn conversation(channel: &ChannelId, message: &OutboundMessage) -> Conversation 
 }
 
 fn not_begun(halt: &Halt) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("nothing was sent: {halt}"))
+    let error = Error::new(ErrorKind::Unavailable, format!("nothing was sent: {halt}"));
+    error.with_source(Unfinished)
 }

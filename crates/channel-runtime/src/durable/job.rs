@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use channel_core::{Channel, Conversation, Error, ErrorKind, Event, EventId};
 use channel_delivery::{
     Attempt, EventState, Outcome, Seq, StoreError, StoreErrorKind, StoredEvent, Undelivered,
+    Unfinished,
 };
 use futures_util::FutureExt as _;
 
@@ -19,9 +20,10 @@ use crate::handler::BoxError;
 use crate::lanes::Place;
 use crate::overlap::{Fate, Taken, Turn};
 
-/// After how many attempts an event that its process did not survive is set aside: more than
-/// for a handler that fails, because a process is more often killed than poisoned.
-const DEATHS: u32 = 10;
+/// After how many attempts an event is set aside whose handler is not to blame: its process
+/// did not survive, and is more often killed than poisoned; or a reply has no end yet, because
+/// the store was out of reach or another worker has it, which lasts as long as a lease.
+const BLAMELESS: u32 = 10;
 /// The first pause before another attempt; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause: an event that fails holds up its conversation.
@@ -98,7 +100,7 @@ impl Run<'_> {
         let Progress {
             state, attempts, ..
         } = self.progress;
-        if state == EventState::Handling && attempts >= self.durable.attempts.max(DEATHS) {
+        if state == EventState::Handling && attempts >= self.durable.attempts.max(BLAMELESS) {
             self.entry.board.meters.dead.add();
             let reason = format!("the process ended in the last of {attempts} attempts");
             return self.end(Outcome::Dead { reason }).await;
@@ -238,6 +240,7 @@ fn outcome(
     ended: Result<Handling, Box<dyn std::any::Any + Send>>,
 ) -> Outcome {
     let meters = &entry.board.meters;
+    let mut attempts = durable.attempts;
     let reason = match ended {
         Ok(Handling::Handled) => {
             meters.handled.add();
@@ -263,6 +266,9 @@ fn outcome(
                     remark: Some(remark),
                 };
             }
+            if is_unfinished(&error) {
+                attempts = attempts.max(BLAMELESS);
+            }
             "the handler failed"
         }
         Err(_) => {
@@ -273,7 +279,7 @@ fn outcome(
     };
     // Being told to stop is no fault of the event.
     let cut_off = *core.stop.borrow();
-    if attempt >= durable.attempts && !cut_off {
+    if attempt >= attempts && !cut_off {
         meters.dead.add();
         tracing::error!(channel = %entry.channel.info().id, attempt, reason, "event set aside");
         return Outcome::Dead {
@@ -302,4 +308,12 @@ fn beyond_retry(error: &BoxError) -> Option<String> {
         ErrorKind::Invalid | ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Unsupported
     );
     (on_record || refused).then(|| format!("a call failed: {}", error.kind()))
+}
+
+/// Whether the handler failed only because a reply has no end yet.
+fn is_unfinished(error: &BoxError) -> bool {
+    error.downcast_ref::<Error>().is_some_and(|error| {
+        let open = matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Uncertain);
+        open && Unfinished::is_cause_of(error)
+    })
 }
