@@ -12,6 +12,7 @@ use channel_core::Conversation;
 use channel_delivery::{EventState, Part, PartState};
 
 use super::invariant::Invariant;
+use super::words::place_of;
 use super::world::World;
 use crate::wait::lock;
 
@@ -41,6 +42,8 @@ pub(super) struct Rows {
     pub(super) payloads: BTreeMap<String, (i64, usize)>,
     /// Chats that want nothing: since when, until when.
     pub(super) dead: BTreeMap<String, (SystemTime, SystemTime)>,
+    /// The last place that people have seen in each chat: event, reply, part.
+    pub(super) seen: BTreeMap<String, (i64, usize, usize)>,
     /// When the application asked for each final message of a stream.
     pub(super) finals: BTreeMap<String, Duration>,
 }
@@ -88,11 +91,34 @@ impl Ledger {
         lock(&self.rows).recorded.contains(id)
     }
 
+    /// People see a message for the first time: replies come in the order of their events.
+    pub(super) fn first_seen(&self, payload: &str, chat: &str) {
+        let mut rows = lock(&self.rows);
+        let Some((event, reply, part)) = place_of(payload) else {
+            return;
+        };
+        let Some(seq) = rows.ids.get(event).copied() else {
+            return;
+        };
+        let place = (seq, reply, part);
+        let last = rows.seen.insert(chat.to_owned(), place);
+        if last.is_some_and(|last| last > place) {
+            self.world.broken(Invariant::InOrder, || {
+                format!("{payload} is shown in {chat} after {last:?}")
+            });
+        }
+    }
+
     /// The application ends a stream.
     pub(super) fn final_asked(&self, payload: &str) {
         let now = self.world.elapsed();
         let mut rows = lock(&self.rows);
         rows.finals.insert(payload.to_owned(), now);
+    }
+
+    /// The application has an answer: what comes later is not what it has waited for.
+    pub(super) fn final_answered(&self, payload: &str) {
+        lock(&self.rows).finals.remove(payload);
     }
 
     /// A final message arrives: has it waited behind previews?

@@ -255,7 +255,7 @@ impl Platform {
         let noted = state.noted.insert(place, payload.is_none());
         let marked = noted.unwrap_or(false) || request.text.contains('\n');
         if let Some(payload) = payload {
-            self.show(payload, marked, &mut state);
+            self.show(payload, request.chat.as_str(), marked, &mut state);
         }
         self.world.note(|| {
             format!(
@@ -291,13 +291,13 @@ impl Platform {
         None
     }
 
-    fn show(&self, payload: &str, marked: bool, state: &mut State) {
+    fn show(&self, payload: &str, chat: &str, marked: bool, state: &mut State) {
         let before = state.shown.iter().any(|it| it.payload == payload);
         state.shown.push(Shown {
             payload: payload.to_owned(),
         });
         if !before {
-            return;
+            return self.ledger.first_seen(payload, chat);
         }
         if self.scenario.repeat != Repeat::Doubles {
             self.world.broken(Invariant::NoSecondEffect, || {

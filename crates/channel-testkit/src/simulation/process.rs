@@ -229,6 +229,7 @@ impl Handler {
         let text = reply_text(number, reply, 1);
         self.simulation.ledger.final_asked(&text);
         let sent = stream.finish(text.clone()).await;
+        self.simulation.ledger.final_answered(&text);
         self.heard(&text, &sent);
         sent?;
         Ok(())

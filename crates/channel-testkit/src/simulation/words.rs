@@ -29,6 +29,17 @@ pub(super) fn payload(text: &str) -> Option<&str> {
     text.lines().find(|line| is_payload(line))
 }
 
+/// The event, reply and part of a payload.
+pub(super) fn place_of(payload: &str) -> Option<(&str, usize, usize)> {
+    let mut words = payload.split('.');
+    let event = words.next()?;
+    Some((
+        event,
+        words.next()?.parse().ok()?,
+        words.next()?.parse().ok()?,
+    ))
+}
+
 /// Cuts a text into parts: each ends with its payload; what follows is a part as well.
 pub(super) fn parts(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
