@@ -1,0 +1,164 @@
+//! A platform that keeps a ledger.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+/// How many conversations the messages belong to.
+const CHATS: u64 = 64;
+/// How many events one poll brings.
+const PAGE: usize = 100;
+
+pub(crate) struct Platform {
+    address: SocketAddr,
+    keyed: bool,
+    news: Notify,
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    said: u64,
+    /// Not acknowledged; `true` while they are with a client.
+    pending: BTreeMap<u64, bool>,
+    acknowledged: BTreeSet<u64>,
+    shown: Vec<String>,
+    keys: HashMap<String, u64>,
+}
+
+/// A message of a person.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Said {
+    pub(crate) id: u64,
+    pub(crate) chat: u64,
+    pub(crate) text: String,
+}
+
+/// A message of the bot.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Send {
+    pub(crate) key: String,
+    pub(crate) chat: String,
+    pub(crate) text: String,
+}
+
+impl Platform {
+    pub(crate) async fn start(keyed: bool) -> anyhow::Result<Arc<Self>> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let platform = Arc::new(Self {
+            address: listener.local_addr()?,
+            keyed,
+            news: Notify::new(),
+            ledger: Mutex::default(),
+        });
+        let router = Router::new()
+            .route("/poll", get(poll))
+            .route("/ack", post(ack))
+            .route("/send", post(send))
+            .with_state(Arc::clone(&platform));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Ok(platform)
+    }
+
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) const fn is_keyed(&self) -> bool {
+        self.keyed
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets people write until there are this many messages.
+    pub(crate) fn say_up_to(&self, count: u64) {
+        let mut ledger = self.ledger();
+        while ledger.said < count {
+            let id = ledger.said;
+            ledger.pending.insert(id, false);
+            ledger.said += 1;
+        }
+        drop(ledger);
+        self.news.notify_waiters();
+    }
+
+    pub(crate) fn said(&self) -> u64 {
+        self.ledger().said
+    }
+
+    pub(crate) fn pending(&self) -> usize {
+        self.ledger().pending.len()
+    }
+
+    pub(crate) fn shown(&self) -> Vec<String> {
+        self.ledger().shown.clone()
+    }
+
+    /// The client is gone: what it has not acknowledged comes again.
+    pub(crate) fn forget_deliveries(&self) {
+        for delivered in self.ledger().pending.values_mut() {
+            *delivered = false;
+        }
+    }
+}
+
+async fn poll(State(platform): State<Arc<Platform>>) -> Json<Vec<Said>> {
+    let wait = tokio::time::sleep(Duration::from_secs(1));
+    tokio::pin!(wait);
+    loop {
+        let news = platform.news.notified();
+        tokio::pin!(news);
+        news.as_mut().enable();
+        let page: Vec<Said> = {
+            let mut ledger = platform.ledger();
+            let page = ledger.pending.iter_mut().filter(|(_, out)| !**out);
+            page.take(PAGE)
+                .map(|(id, out)| {
+                    *out = true;
+                    Said {
+                        id: *id,
+                        chat: id % CHATS,
+                        text: id.to_string(),
+                    }
+                })
+                .collect()
+        };
+        if !page.is_empty() {
+            return Json(page);
+        }
+        tokio::select! {
+            () = news => {}
+            () = &mut wait => return Json(Vec::new()),
+        }
+    }
+}
+
+async fn ack(State(platform): State<Arc<Platform>>, Json(ids): Json<Vec<u64>>) {
+    let mut ledger = platform.ledger();
+    for id in ids {
+        ledger.pending.remove(&id);
+        ledger.acknowledged.insert(id);
+    }
+}
+
+async fn send(State(platform): State<Arc<Platform>>, Json(message): Json<Send>) -> Json<u64> {
+    let mut ledger = platform.ledger();
+    let next = ledger.shown.len() as u64;
+    if platform.keyed {
+        if let Some(id) = ledger.keys.get(&message.key) {
+            return Json(*id);
+        }
+        ledger.keys.insert(message.key, next);
+    }
+    ledger.shown.push(message.text);
+    Json(next)
+}
