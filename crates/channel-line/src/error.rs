@@ -105,7 +105,8 @@ impl Failure {
     /// Reads a response that is not a success.
     pub(crate) fn of_response(response: &Response<bytes::Bytes>) -> Self {
         let status = response.status().as_u16();
-        if status >= 500 {
+        // A proxy that gives up waiting (408) knows no more than one that fails.
+        if status >= 500 || status == 408 {
             return Self::Broken { status };
         }
         let body = serde_json::from_slice::<Body<'_>>(response.body());
@@ -268,6 +269,7 @@ mod tests {
             ),
             (500, "Internal server error", ErrorKind::Uncertain),
             (503, "", ErrorKind::Uncertain),
+            (408, "", ErrorKind::Uncertain),
             (302, "", ErrorKind::Protocol),
             (418, "", ErrorKind::Protocol),
         ];

@@ -135,15 +135,36 @@ fn a_server_error_is_tried_again_under_the_same_key_and_a_few_times_only() {
 #[test]
 fn the_same_key_makes_the_same_retry_key_in_another_process() {
     let keys: Vec<_> = (0..2)
-        .map(|_| {
+        .map(|before| {
             let fake = Fake::new();
             let channel = fake.channel();
-            let message = OutboundMessage::new(Target::chat(ADA), "once").key("event/0");
-            fake.run(channel.send_part(&message, 0)).unwrap();
-            key_of(&fake, 0)
+            fake.run(async {
+                // So that no random numbers are the same by chance.
+                for _ in 0..before {
+                    let other = OutboundMessage::new(Target::chat(ADA), "another");
+                    channel.send(&other).await.unwrap();
+                }
+                let message = OutboundMessage::new(Target::chat(ADA), "once").key("event/0");
+                channel.send_part(&message, 0).await.unwrap();
+            });
+            key_of(&fake, before)
         })
         .collect();
     assert_eq!(keys[0], keys[1]);
+}
+
+#[test]
+fn a_clock_of_lines_that_is_ahead_makes_no_token_last_longer() {
+    let fake = Fake::new();
+    let channel = fake.channel();
+    fake.run(async {
+        let mut event = fake.text("from the future");
+        event["timestamp"] = json!(fake.milliseconds() + 59_000);
+        let question = fake.deliver_message(&channel, event);
+        fake.advance(51);
+        channel.send(&question.reply("late")).await.unwrap();
+    });
+    assert!(fake.calls("/message/reply").is_empty() && fake.sent()[0].pushed);
 }
 
 #[test]
