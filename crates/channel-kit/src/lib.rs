@@ -11,10 +11,19 @@ pub use channel_runtime as runtime;
 #[cfg(feature = "webhook")]
 pub use channel_webhook as webhook;
 
+#[cfg(feature = "binding")]
+pub use channel_binding as binding;
+#[cfg(feature = "policy")]
+pub use channel_policy as policy;
+
+#[cfg(feature = "line")]
+pub use channel_line as line;
 #[cfg(feature = "standard")]
 pub use channel_standard as standard;
 #[cfg(feature = "telegram")]
 pub use channel_telegram as telegram;
+#[cfg(feature = "wecom")]
+pub use channel_wecom as wecom;
 
 /// What nearly every program needs: the core's prelude, the bot, and each platform that
 /// is switched on.
@@ -22,10 +31,16 @@ pub mod prelude {
     pub use channel_core::prelude::*;
     #[cfg(feature = "sqlite")]
     pub use channel_delivery::SqliteStore;
+    #[cfg(feature = "line")]
+    pub use channel_line::Line;
+    #[cfg(feature = "policy")]
+    pub use channel_policy::Gate;
     #[cfg(feature = "runtime")]
     pub use channel_runtime::{Bot, GroupMode, Incoming};
     #[cfg(feature = "standard")]
     pub use channel_standard::Standard;
     #[cfg(feature = "telegram")]
     pub use channel_telegram::Telegram;
+    #[cfg(feature = "wecom")]
+    pub use channel_wecom::{WecomAibot, WecomAibotLink, WecomApp, WecomBot};
 }

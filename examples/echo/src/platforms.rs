@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use channel_kit::core::{Channel, Error};
+use channel_kit::line::Line;
 use channel_kit::standard::Standard;
 use channel_kit::telegram::Telegram;
+use channel_kit::wecom::{WecomApp, WecomBot};
 
 /// Every platform whose variables are set.
 ///
@@ -18,6 +20,18 @@ pub(crate) fn configured() -> Result<Vec<Arc<dyn Channel>>, Error> {
     }
     if is_set("CHANNEL_STANDARD_") {
         channels.push(Arc::new(Standard::from_env()?));
+    }
+    if is_set("CHANNEL_LINE_") {
+        channels.push(Arc::new(Line::from_env()?));
+    }
+    if is_set("CHANNEL_WECOM_BOT_") {
+        channels.push(Arc::new(WecomBot::from_env()?));
+    }
+    if is_set("CHANNEL_WECOM_APP_") {
+        channels.push(Arc::new(WecomApp::from_env()?));
+    }
+    if is_set("CHANNEL_WECOM_AIBOT_") {
+        channels.push(channel_kit::wecom::aibot_from_env()?);
     }
     if channels.is_empty() {
         return Err(Error::config(
