@@ -65,7 +65,15 @@ pub(super) async fn update(shared: &Shared, target: &MessageRef, card: &Card) ->
     let code = shared.sent_cards.take(target.id.as_str());
     let code = code.ok_or_else(|| gone("the card can no longer be changed"))?;
     let change = json!({"template_card": template});
-    post(shared, target.chat.as_str(), &code, change).await
+    let updated = post(shared, target.chat.as_str(), &code, change).await;
+    if updated
+        .as_ref()
+        .is_err_and(|error| error.kind().is_retryable())
+    {
+        // It was not used.
+        shared.sent_cards.remember(target.id.as_str(), code);
+    }
+    updated
 }
 
 /// Answers a press: the button says so and can be pressed no more. Without a notice the

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use channel_core::{
-    Body, Channel as _, Clock as _, ErrorKind, EventKind, MemberState, Message, OutboundMessage,
-    Parts as _, Target, Upload,
+    Body, Button, Card, Cards as _, Channel as _, Clock as _, ErrorKind, EventKind, MemberState,
+    Message, OutboundMessage, Parts as _, Target, Upload,
 };
 use channel_wecom::{WecomApp, WecomAppConfig};
 use futures_util::future::join_all;
@@ -492,4 +492,23 @@ fn a_body_over_the_bound_is_not_read() {
     *request.body_mut() = vec![b' '; (4 << 20) + 1].into();
     let refused = channel_core::Webhook::receive(&app, &request, server.fake.clock.now());
     assert_eq!(refused.unwrap_err().status().as_u16(), 413);
+}
+
+#[test]
+fn a_card_can_be_changed_once_it_was_sent() {
+    let server = Server::new();
+    let app = server.app().build().unwrap();
+    let card = Card::new("Deploy?").actions([Button::press("Yes", "y")]);
+    let message = OutboundMessage::new(Target::chat("u"), "").card(card);
+    let at = server.run(app.send(&message)).unwrap().messages.remove(0);
+    // A failure that changed nothing uses nothing up.
+    server.refuse("/cgi-bin/message/update_template_card", -1);
+    let done = Card::new("Done").note("by ada");
+    let error = server.run(app.update_card(&at, &done)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    server.run(app.update_card(&at, &done)).unwrap();
+    assert!(server.sent()[0].words().contains("Done"));
+    // What WeCom gave for it works once.
+    let error = server.run(app.update_card(&at, &done)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 }
