@@ -38,7 +38,7 @@ async fn record(
     let answers = store
         .record(fence, vec![event(number, size)], at(0))
         .await?;
-    Ok(answers[0])
+    Ok(answers.into_iter().next().expect("an answer"))
 }
 
 /// Records until the store refuses; how many it has taken.
@@ -60,6 +60,7 @@ async fn has_exactly(path: &Path, events: usize) {
 
 /// Runs a test of this file in a process with a mount namespace of its own; `false` in that
 /// process, and where there is none to be had.
+#[expect(clippy::print_stdout, reason = "what is skipped has to be seen")]
 fn in_own_mounts(test: &str) -> bool {
     if std::env::var_os("CHANNEL_OWN_MOUNTS").is_some() {
         return false;
