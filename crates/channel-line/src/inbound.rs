@@ -17,16 +17,16 @@ use crate::{PLATFORM, limits};
 
 /// What a reply address holds besides chat and message.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct ReplyContext {
+pub(crate) struct ReplyContext<T = String> {
     /// The reply token.
-    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) token: Option<String>,
+    #[serde(rename = "t", skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<T>,
     /// When the event was sent, in milliseconds.
     #[serde(rename = "at", default)]
     pub(crate) opened: u64,
     /// What LINE wants to see to quote the message.
-    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
-    pub(crate) quote: Option<String>,
+    #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
+    pub(crate) quote: Option<T>,
     /// Another service answers in this chat.
     #[serde(rename = "s", default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) standby: bool,
@@ -43,24 +43,27 @@ struct Inbound<'a> {
     now: SystemTime,
 }
 
+/// Decodes one webhook event; `None` for what is none.
+pub(crate) fn decode(text: &str) -> Option<wire::Event> {
+    if is_too_deep(text) {
+        return None;
+    }
+    serde_json::from_str(text).ok()
+}
+
 /// Makes events of one webhook event: one in nearly every case, none if it is stale, several
 /// if several people have joined at once. What cannot be decoded becomes an unknown event,
 /// so that nothing that LINE sends is lost or stops the rest.
 pub(crate) fn events(
     shared: &Shared,
     destination: &str,
-    raw: Bytes,
+    (raw, decoded): (Bytes, Option<wire::Event>),
     now: SystemTime,
     out: &mut Vec<Event>,
 ) {
-    let text = std::str::from_utf8(&raw).unwrap_or_default();
-    let decoded = if is_too_deep(text) {
-        None
-    } else {
-        serde_json::from_str::<wire::Event>(text).ok()
-    };
     let id = event_id(decoded.as_ref(), &raw);
     let Some(event) = decoded.filter(is_bounded) else {
+        let text = std::str::from_utf8(&raw).unwrap_or_default();
         let name = wire::name_of(text).unwrap_or_else(|| "unreadable".to_owned());
         out.push(shared.event(id, unknown(&name, Raw::new(raw))));
         return;
@@ -221,11 +224,11 @@ impl Inbound<'_> {
         let sent = self.event.sent_at().unwrap_or(UNIX_EPOCH).min(self.now);
         let opened = sent.duration_since(UNIX_EPOCH).unwrap_or_default();
         let standby = self.event.mode != Mode::Active;
-        let token = self.event.reply_token.clone().filter(|_| !standby);
+        let token = self.event.reply_token.as_deref().filter(|_| !standby);
         let context = ReplyContext {
             token,
             opened: u64::try_from(opened.as_millis()).unwrap_or(u64::MAX),
-            quote: quote.and_then(|(_, token)| token).map(str::to_owned),
+            quote: quote.and_then(|(_, token)| token),
             standby,
         };
         let reply = ReplyTo::new(self.shared.info.id.clone(), Target::chat(chat.clone()));
@@ -252,7 +255,7 @@ impl Inbound<'_> {
         sender
     }
 
-    fn message(self, chat: Chat, wire: wire::Message) -> EventKind {
+    fn message(self, chat: Chat, wire: Box<wire::Message>) -> EventKind {
         let quoted = wire.quoted_message_id.as_ref();
         let quoted = quoted.map(|id| Quoted::new(id.clone(), self.shared.memory.is_mine(id)));
         let sender = self.sender(&chat);

@@ -122,7 +122,10 @@ impl Memory {
 
     /// Notes that something has come from a chat, or has arrived there.
     pub(crate) fn lives(&self, chat: &ChatId) {
-        lock(&self.dead).remove(chat);
+        let mut dead = lock(&self.dead);
+        if !dead.entries.is_empty() {
+            dead.remove(chat);
+        }
     }
 }
 

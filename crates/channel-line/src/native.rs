@@ -20,7 +20,7 @@ use crate::wire::{Event, Message, MessageKind};
 #[derive(Debug)]
 pub struct LineMessage {
     event: Event,
-    message: Message,
+    message: Box<Message>,
     words: String,
     chat: ChatId,
     kind: ChatKind,

@@ -34,7 +34,7 @@ pub(crate) struct Event {
     #[serde(default)]
     pub(crate) delivery_context: DeliveryContext,
     pub(crate) reply_token: Option<String>,
-    pub(crate) message: Option<Message>,
+    pub(crate) message: Option<Box<Message>>,
     pub(crate) postback: Option<Postback>,
     pub(crate) unsend: Option<Unsend>,
     pub(crate) joined: Option<Members>,
