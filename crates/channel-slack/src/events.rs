@@ -1,0 +1,506 @@
+//! Receiving by Socket Mode (<https://docs.slack.dev/apis/events-api/using-socket-mode/>).
+//!
+//! An envelope is acknowledged once its event is safe, on the socket that it came by. Slack
+//! announces the end of a socket; the next one is open before the old one closes.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use channel_core::{
+    Acknowledge, Connection, Error, ErrorKind, Event, EventId, EventKind, Frame, Proof, Raw,
+    Received, Result, SocketRequest, Unknown, async_trait, timeout,
+};
+use channel_http::reconnect::{
+    Dial, Dialed, ReconnectSettings, ReconnectingSocket, SocketEvent, SocketId,
+};
+use futures_core::Stream as _;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, stream};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::client::{Credentials, Method, Payload};
+use crate::shared::{Shared, lock};
+use crate::webhook::{interaction_events, reader};
+use crate::wire::{Envelope, Interaction, Loose, Str};
+use crate::{PLATFORM, command, limits};
+
+/// Slack ends a socket after some five hours (`approximate_connection_time`, 18,060 s) and
+/// says so before; this is for when it does not.
+const LIFETIME: Duration = Duration::from_secs(16_200);
+/// Heartbeats are news at most this often.
+const ALIVE_EVERY: Duration = Duration::from_secs(20);
+/// How long what is left may take to be acknowledged when a stream ends.
+const FLUSH: Duration = Duration::from_secs(6);
+/// The most frames that may come before the welcome.
+const EARLY_FRAMES: usize = 64;
+/// How much news is kept while somebody writes.
+const MAX_NEWS: usize = 1024;
+/// The wait after a loss, as it is announced; the socket spreads it.
+const SOON: Duration = Duration::from_secs(1);
+
+/// A frame of Slack's.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Str<'a>,
+    #[serde(borrow)]
+    envelope_id: Option<Str<'a>>,
+    #[serde(borrow)]
+    reason: Option<Str<'a>>,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+}
+
+/// What outlives a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// The number of the stream that is live.
+    generation: AtomicU64,
+    /// The socket of a stream that was dropped, with acknowledgements still to be sent.
+    retired: Mutex<Option<Arc<Wires>>>,
+}
+
+/// A socket and the acknowledgements that go over it. The stream polls it for news, and
+/// whoever acknowledges writes at once, whether the stream is polled at that moment or not.
+#[derive(Debug)]
+struct Wires(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    socket: ReconnectingSocket,
+    /// News that came while somebody wrote.
+    news: VecDeque<SocketEvent>,
+    /// Of the stream.
+    waker: Option<Waker>,
+    next: u64,
+    /// By token: the envelope of an event that is on its way through the application.
+    out: HashMap<u64, Arc<Duty>>,
+    /// What may be acknowledged.
+    done: VecDeque<(SocketId, String)>,
+}
+
+/// An envelope and how many of its events are not safe yet.
+#[derive(Debug)]
+struct Duty {
+    socket: SocketId,
+    envelope: String,
+    left: AtomicU64,
+}
+
+impl Wires {
+    /// Takes over an envelope of so many events; gives the token of each.
+    fn begin(&self, socket: SocketId, envelope: &str, events: usize) -> Vec<u64> {
+        let mut inner = lock(&self.0);
+        let duty = Arc::new(Duty {
+            socket,
+            envelope: envelope.to_owned(),
+            left: AtomicU64::new(events as u64),
+        });
+        let token = |_| {
+            inner.next += 1;
+            let token = inner.next;
+            inner.out.insert(token, Arc::clone(&duty));
+            token
+        };
+        (0..events).map(token).collect()
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<SocketEvent>> {
+        let mut inner = lock(&self.0);
+        inner.waker = Some(cx.waker().clone());
+        if let Some(event) = inner.news.pop_front() {
+            return Poll::Ready(Some(event));
+        }
+        inner.poll(cx)
+    }
+
+    /// Closes once everything is written.
+    async fn flush(&self) {
+        lock(&self.0).socket.close();
+        while poll_fn(|cx| self.poll(cx)).await.is_some() {}
+    }
+}
+
+impl Inner {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<SocketEvent>> {
+        self.send_acks();
+        Pin::new(&mut self.socket).poll_next(cx)
+    }
+
+    /// Writes now, in the name of the stream: what the socket says meanwhile is kept.
+    fn write(&mut self) {
+        let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
+        let mut cx = Context::from_waker(&waker);
+        while self.news.len() < MAX_NEWS {
+            match self.poll(&mut cx) {
+                Poll::Ready(Some(event)) => self.news.push_back(event),
+                Poll::Ready(None) | Poll::Pending => break,
+            }
+        }
+        waker.wake();
+    }
+
+    /// Hands acknowledgements to the socket.
+    fn send_acks(&mut self) {
+        while let Some((socket, envelope)) = self.done.pop_front() {
+            let frame = serde_json::json!({ "envelope_id": envelope });
+            let sent = self.socket.send_on(socket, Frame::text(frame.to_string()));
+            if sent.is_err() {
+                if self.socket.current() == Some(socket) {
+                    // Too much waits to be written: later.
+                    self.done.push_front((socket, envelope));
+                    return;
+                }
+                // Slack delivers it again, and it is known by then.
+                tracing::debug!("a socket is gone before its envelope was acknowledged");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Acknowledge for Wires {
+    async fn ack(&self, token: u64) -> Result<()> {
+        let mut inner = lock(&self.0);
+        let Some(duty) = inner.out.remove(&token) else {
+            return Ok(());
+        };
+        if duty.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            inner.done.push_back((duty.socket, duty.envelope.clone()));
+            inner.write();
+        }
+        Ok(())
+    }
+
+    async fn nak(&self, token: u64) -> Result<()> {
+        self.abandon(token);
+        Ok(())
+    }
+
+    fn abandon(&self, token: u64) {
+        // Slack delivers again what is not acknowledged.
+        lock(&self.0).out.remove(&token);
+    }
+}
+
+/// Sends what is acknowledged and not told yet.
+pub(crate) async fn close(shared: &Shared) {
+    let retired = lock(&shared.link.retired).take();
+    if let Some(wires) = retired {
+        let clock = &shared.client.transport.clock;
+        if timeout(&**clock, FLUSH, wires.flush()).await.is_err() {
+            tracing::warn!("the socket did not close in time");
+        }
+    }
+}
+
+/// The events, for ever.
+pub(crate) fn stream(shared: Arc<Shared>) -> BoxStream<'static, Result<Received>> {
+    let line = Line::new(shared);
+    stream::unfold(line, |mut line| async move {
+        let item = line.next().await?;
+        Some((item, line))
+    })
+    .boxed()
+}
+
+/// The state of one stream.
+struct Line {
+    shared: Arc<Shared>,
+    generation: u64,
+    wires: Option<Arc<Wires>>,
+    queue: VecDeque<Received>,
+    last_item: Duration,
+    failure: Option<Error>,
+    ended: bool,
+}
+
+/// The socket is kept for its acknowledgements.
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.is_current() {
+            *lock(&self.shared.link.retired) = self.wires.take();
+        }
+    }
+}
+
+impl Line {
+    fn new(shared: Arc<Shared>) -> Self {
+        let generation = shared.link.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        let last_item = shared.elapsed();
+        Self {
+            shared,
+            generation,
+            wires: None,
+            queue: VecDeque::new(),
+            last_item,
+            failure: None,
+            ended: false,
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.shared.link.generation.load(Ordering::Acquire) == self.generation
+    }
+
+    async fn next(&mut self) -> Option<Result<Received>> {
+        loop {
+            if self.ended || !self.is_current() {
+                return None;
+            }
+            if let Some(received) = self.queue.pop_front() {
+                self.last_item = self.shared.elapsed();
+                return Some(Ok(received));
+            }
+            if let Some(error) = self.failure.take() {
+                self.ended = true;
+                return Some(Err(error));
+            }
+            let Some(wires) = &self.wires else {
+                close(&self.shared).await;
+                self.wires = Some(open(&self.shared));
+                continue;
+            };
+            match poll_fn(|cx| wires.poll(cx)).await {
+                Some(event) => self.take(event),
+                None => self.ended = true,
+            }
+        }
+    }
+
+    fn news(&mut self, news: Connection) {
+        let channel = self.shared.info.id.clone();
+        self.queue.push_back(Received::connection(channel, news));
+    }
+
+    fn take(&mut self, event: SocketEvent) {
+        match event {
+            SocketEvent::Opened { .. } => self.news(Connection::Ready),
+            SocketEvent::Replaced { .. } => self.news(Connection::Alive),
+            SocketEvent::Frame { socket, frame } => self.frame(socket, frame),
+            SocketEvent::Lost { cause, .. } => self.news(Connection::Lost {
+                cause: cause.as_str().to_owned(),
+                retry_in: SOON,
+            }),
+            SocketEvent::Failed {
+                cause,
+                error,
+                retry_in,
+            } => {
+                let kind = error.as_ref().map(|error| error.kind().as_str());
+                self.news(Connection::Lost {
+                    cause: kind.unwrap_or(cause.as_str()).to_owned(),
+                    retry_in,
+                });
+            }
+            SocketEvent::Gap { since } => {
+                let now = self.shared.client.transport.clock.now();
+                // Slack repeats events that nobody took; beyond that they are gone.
+                if now
+                    .duration_since(since)
+                    .is_ok_and(|away| away > limits::KEPT)
+                {
+                    self.news(Connection::Gap {
+                        since,
+                        cause: "away for longer than slack repeats events".to_owned(),
+                    });
+                }
+            }
+            SocketEvent::Ended { error } => self.failure = Some(error),
+            _ => {}
+        }
+    }
+
+    fn frame(&mut self, socket: SocketId, frame: Frame) {
+        let Frame::Text(bytes) = frame else {
+            let quiet = self.shared.elapsed().saturating_sub(self.last_item);
+            if matches!(frame, Frame::Ping(_) | Frame::Pong(_)) && quiet >= ALIVE_EVERY {
+                self.news(Connection::Alive);
+            }
+            return;
+        };
+        let text = std::str::from_utf8(&bytes).ok();
+        let Some(wire) = text.and_then(|text| serde_json::from_str::<Wire<'_>>(text).ok()) else {
+            tracing::warn!(channel = %self.shared.info.id, "a frame cannot be decoded");
+            return;
+        };
+        match (&*wire.kind, &wire.envelope_id) {
+            ("disconnect", _) => self.disconnect(socket, wire.reason.as_deref()),
+            (_, Some(envelope)) if is_envelope(envelope) => {
+                let payload = wire
+                    .payload
+                    .map(|raw| bytes.slice_ref(raw.get().as_bytes()));
+                self.envelope(socket, &wire.kind, envelope, payload.unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
+
+    fn disconnect(&mut self, socket: SocketId, reason: Option<&str>) {
+        let Some(wires) = &self.wires else {
+            return;
+        };
+        if reason == Some("link_disabled") {
+            lock(&wires.0).socket.close();
+            let message = "socket mode is switched off for the app";
+            self.failure = Some(Error::config(message).on(PLATFORM, "receive"));
+            return;
+        }
+        let mut inner = lock(&wires.0);
+        if inner.socket.current() == Some(socket) {
+            inner.socket.replace();
+        }
+    }
+
+    fn envelope(&mut self, socket: SocketId, kind: &str, envelope: &str, payload: Bytes) {
+        let events = events(&self.shared, kind, &payload).unwrap_or_else(|| {
+            tracing::warn!(channel = %self.shared.info.id, "an envelope cannot be decoded");
+            let id = EventId::from(format!("socket:{envelope}"));
+            let unknown = EventKind::Unknown(Box::new(Unknown::new(kind, Raw::new(payload))));
+            vec![Event::new(id, self.shared.info.id.clone(), unknown)]
+        });
+        let Some(wires) = &self.wires else {
+            return;
+        };
+        let tokens = wires.begin(socket, envelope, events.len());
+        for (event, token) in events.into_iter().zip(tokens) {
+            let duty: Arc<dyn Acknowledge> = Arc::clone(wires) as _;
+            self.queue.push_back(Received::new(event, duty, token));
+        }
+    }
+}
+
+fn is_envelope(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// What a payload says; the same as the body of a request would.
+fn events(shared: &Shared, kind: &str, payload: &Bytes) -> Option<Vec<Event>> {
+    let proof = Proof::Asserted;
+    let raw = Raw::new(payload.clone());
+    let text = std::str::from_utf8(payload).ok()?;
+    let now = shared.client.transport.clock.now();
+    let event = match kind {
+        "events_api" => match serde_json::from_str::<Envelope<'_>>(text) {
+            Ok(envelope) => reader(shared, proof, envelope.team_id.as_deref(), |reader| {
+                reader.event(&envelope, raw)
+            }),
+            Err(_) => {
+                let loose: Loose<'_> = serde_json::from_str(text).ok()?;
+                reader(shared, proof, loose.team_id.as_deref(), |reader| {
+                    reader.loose(&loose, raw)
+                })
+            }
+        },
+        "slash_commands" => {
+            use command::Fields as _;
+            let fields: command::Command<'_> = serde_json::from_str(text).ok()?;
+            reader(shared, proof, fields.field("team_id"), |reader| {
+                command::event(reader, &fields, raw, now)
+            })
+        }
+        "interactive" => {
+            let wire: Interaction<'_> = serde_json::from_str(text).ok()?;
+            return interaction_events(shared, &wire, &raw, proof, now);
+        }
+        _ => None,
+    };
+    Some(vec![event?])
+}
+
+fn open(shared: &Arc<Shared>) -> Arc<Wires> {
+    let door = Door {
+        shared: Arc::clone(shared),
+    };
+    let settings = ReconnectSettings::new().lifetime(LIFETIME);
+    let transport = &shared.client.transport;
+    Arc::new(Wires(Mutex::new(Inner {
+        socket: ReconnectingSocket::new(Arc::new(door), transport, settings),
+        news: VecDeque::new(),
+        waker: None,
+        next: 0,
+        out: HashMap::new(),
+        done: VecDeque::new(),
+    })))
+}
+
+/// Opens sockets: each address is good once.
+#[derive(Debug)]
+struct Door {
+    shared: Arc<Shared>,
+}
+
+#[derive(Deserialize)]
+struct Address {
+    url: String,
+}
+
+#[async_trait]
+impl Dial for Door {
+    async fn dial(&self) -> Result<Dialed> {
+        let shared = &self.shared;
+        // Without its own id the bot cannot tell when it is mentioned.
+        if !shared.is_many() && shared.me(None).is_none() {
+            shared.identify(None).await?;
+        }
+        let method = Method::OpenConnection;
+        let missing = || Error::config("app_token is missing").on(PLATFORM, method.operation());
+        let token = shared.config.app_token.as_ref().ok_or_else(missing)?;
+        let address: Address = shared
+            .client
+            .call(method, Credentials::Token(token), Payload::form(&[]))
+            .await
+            .map_err(|failure| failure.into_error(method))?;
+        let wrong =
+            |message| Error::new(ErrorKind::Protocol, message).on(PLATFORM, method.operation());
+        let is_socket = address.url.starts_with("wss://")
+            || (address.url.starts_with("ws://") && shared.client.base.starts_with("http://"));
+        let request = http::Request::get(&address.url)
+            .body(())
+            .ok()
+            .filter(|_| is_socket);
+        let request = request.ok_or_else(|| wrong("the address is not one of a socket"))?;
+        let connect = transport_of(shared).connect(SocketRequest::new(request));
+        let mut socket = connect.await?;
+        let mut early = Vec::new();
+        while let Some(frame) = socket.next().await {
+            let frame = frame?;
+            match welcome(&frame) {
+                Some(true) => return Ok(Dialed::new(socket).with_frames(early)),
+                Some(false) => break,
+                None if early.len() < EARLY_FRAMES => early.push(frame),
+                None => break,
+            }
+        }
+        Err(
+            Error::new(ErrorKind::Unavailable, "slack does not welcome the socket")
+                .on(PLATFORM, method.operation()),
+        )
+    }
+}
+
+fn transport_of(shared: &Shared) -> &dyn channel_core::SocketConnector {
+    &*shared.client.transport.sockets
+}
+
+/// Whether a frame is the welcome, or the farewell.
+fn welcome(frame: &Frame) -> Option<bool> {
+    let text = match frame {
+        Frame::Text(bytes) => std::str::from_utf8(bytes).ok()?,
+        Frame::Close(_) => return Some(false),
+        _ => return None,
+    };
+    let wire: Wire<'_> = serde_json::from_str(text).ok()?;
+    match &*wire.kind {
+        "hello" => Some(true),
+        "disconnect" => Some(false),
+        _ => None,
+    }
+}
