@@ -24,6 +24,8 @@ use crate::overlap::{Fate, Taken, Turn};
 /// did not survive, and is more often killed than poisoned; or a reply has no end yet, because
 /// the store was out of reach or another worker has it, which lasts as long as a lease.
 const BLAMELESS: u32 = 10;
+/// From how many deaths on an event waits before it is attempted once more.
+const SUSPICIOUS: u32 = 3;
 /// The first pause before another attempt; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause: an event that fails holds up its conversation.
@@ -130,8 +132,29 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// When the first attempt may begin. An event over which processes have died again and
+    /// again waits, longer each time: if another one is to blame, it is out of harm's way
+    /// meanwhile, and if it is to blame itself, the others are.
+    fn not_before(&self) -> SystemTime {
+        let Progress {
+            state,
+            attempts,
+            not_before,
+            ..
+        } = self.progress;
+        if state != EventState::Handling || attempts < SUSPICIOUS {
+            return not_before;
+        }
+        let times = attempts.saturating_sub(SUSPICIOUS).saturating_add(1);
+        let wait = FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE);
+        // Spread, so that suspects do not begin together.
+        let wait = wait.mul_f64(0.5 + channel_core::random_unit(self.core.random.as_ref()));
+        let now = self.durable.worker.now();
+        now.checked_add(wait).unwrap_or(now)
+    }
+
     async fn attempt_all(&self, taken: Taken) -> Result<(), StoreError> {
-        let mut not_before = self.progress.not_before;
+        let mut not_before = self.not_before();
         let mut failures = match self.progress.state {
             EventState::Retrying => self.progress.attempts,
             _ => 0,

@@ -400,3 +400,54 @@ async fn a_replay_says_what_the_handler_answers_now_and_sends_nothing() {
     assert_eq!(replayed[1].differences().len(), 1);
     assert_eq!(channel.texts().len(), 2, "nothing is sent");
 }
+
+#[tokio::test]
+async fn an_event_over_which_processes_keep_dying_waits_out_of_the_way() {
+    let (store, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let start = std::time::SystemTime::now();
+    let at = |minutes: u64| {
+        let clock = channel_testkit::VirtualClock::at(start + Duration::from_secs(60 * minutes));
+        let mut transport = channel_http::transport();
+        transport.clock = Arc::new(clock.clone());
+        (clock, transport)
+    };
+    channel.user("ada").says("suspicious");
+    for death in 0..3_u32 {
+        let stuck = Bot::new(AllowEveryone)
+            .store(store.clone())
+            .transport(at(death.into()).1)
+            .channel(channel.clone())
+            .on_message(|_| std::future::pending())
+            .start()
+            .await
+            .unwrap();
+        let begun = async {
+            loop {
+                let journal = store.journal(None, 1).await.unwrap();
+                if journal
+                    .first()
+                    .is_some_and(|entry| entry.event.attempts > death)
+                {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        begun.await;
+        crash(stuck);
+    }
+    let (clock, transport) = at(4);
+    let next = echo(&store, &channel).transport(transport);
+    let next = next.start().await.unwrap();
+    channel.user("bob").says("innocent");
+    channel.wait_for_sent(1).await;
+    assert_eq!(channel.texts(), ["echo: innocent"]);
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(channel.texts().len(), 1, "it waits");
+    clock.advance(Duration::from_secs(2));
+    channel.wait_for_sent(2).await;
+    until_counted(&store, EventState::Handled, 2).await;
+    next.stop().await;
+}
