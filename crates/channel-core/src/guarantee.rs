@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::outbound::Destination;
+
 /// What happens to an event of which the platform has seen no acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -68,6 +70,7 @@ impl fmt::Display for Repeat {
 pub struct Guarantees {
     redelivery: Redelivery,
     send: Repeat,
+    reply: Option<Repeat>,
     calls: Vec<(&'static str, Repeat)>,
 }
 
@@ -86,6 +89,7 @@ impl Guarantees {
         Self {
             redelivery,
             send,
+            reply: None,
             calls: Vec::new(),
         }
     }
@@ -97,13 +101,30 @@ impl Guarantees {
         self
     }
 
+    /// What a second attempt at an answer does, where that differs from a message on our own
+    /// account, as it does where answers have a token instead of a key.
+    #[must_use]
+    pub const fn replying(mut self, repeat: Repeat) -> Self {
+        self.reply = Some(repeat);
+        self
+    }
+
+    /// What a second attempt at sending one part to there does.
+    #[must_use]
+    pub fn sending_to(&self, to: &Destination) -> Repeat {
+        match (to, self.reply) {
+            (Destination::Reply(_), Some(reply)) => reply,
+            _ => self.send,
+        }
+    }
+
     /// What happens to events that were not acknowledged.
     #[must_use]
     pub const fn redelivery(&self) -> Redelivery {
         self.redelivery
     }
 
-    /// What a second attempt at sending one part does.
+    /// What a second attempt at sending one part on our own account does.
     #[must_use]
     pub const fn send(&self) -> Repeat {
         self.send
@@ -111,7 +132,10 @@ impl Guarantees {
 
     /// Every call with what a second attempt does, sending first.
     pub fn calls(&self) -> impl Iterator<Item = (&'static str, Repeat)> + '_ {
-        std::iter::once(("send a message", self.send)).chain(self.calls.iter().copied())
+        let reply = self.reply.map(|reply| ("answer a message", reply));
+        std::iter::once(("send a message", self.send))
+            .chain(reply)
+            .chain(self.calls.iter().copied())
     }
 
     /// The table of a README.

@@ -97,6 +97,6 @@ pub(crate) fn all() -> Limits {
 pub(crate) fn guarantees() -> Guarantees {
     // Whether LINE delivers again is a switch in its console, and for how long is not said.
     Guarantees::new(Redelivery::Never, Repeat::Keyed(RETRY_KEY))
-        .call("answer with a reply token", Repeat::Doubles)
+        .replying(Repeat::Doubles)
         .call("show the loading animation", Repeat::Idempotent)
 }

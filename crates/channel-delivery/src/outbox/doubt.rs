@@ -52,7 +52,8 @@ impl Driver<'_> {
         let reads = channel.as_history().is_some();
         let part = self.record.part(index);
         let streamed = part.is_some_and(|part| part.reason.as_deref() == Some(STREAM));
-        match channel.info().guarantees.send() {
+        let to = &self.record.stored.delivery.message.to;
+        match channel.info().guarantees.sending_to(to) {
             Repeat::ReadBack if reads && streamed => Way::LookUpOnly,
             Repeat::ReadBack if reads => Way::LookUp,
             _ if streamed => Way::Choose,
