@@ -4,20 +4,26 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use channel_emulator::Server;
+use channel_emulator::line::{Line, LineConfig, NewBot};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
 
-const USAGE: &str =
-    "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]...";
+const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]... \
+                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]...";
 
 struct Arguments {
     bind: SocketAddr,
     telegram_bots: Vec<(String, String)>,
+    line_data: SocketAddr,
+    line_bots: Vec<NewBot>,
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
     let mut arguments = Arguments {
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         telegram_bots: Vec::new(),
+        line_data: SocketAddr::from(([127, 0, 0, 1], 0)),
+        line_bots: Vec::new(),
     };
     while let Some(option) = given.next() {
         let mut value = || {
@@ -42,6 +48,21 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
                     .telegram_bots
                     .push((token.to_owned(), username.to_owned()));
             }
+            "--line-data" => {
+                arguments.line_data = value()?
+                    .parse()
+                    .map_err(|_| "--line-data needs ADDRESS:PORT".to_owned())?;
+            }
+            "--line-bot" => {
+                let value = value()?;
+                let mut parts = value.splitn(3, ':');
+                let (Some(secret), Some(token), Some(name)) =
+                    (parts.next(), parts.next(), parts.next())
+                else {
+                    return Err("--line-bot needs SECRET:TOKEN:NAME".to_owned());
+                };
+                arguments.line_bots.push(NewBot::new(secret, token, name));
+            }
             _ => return Err(format!("unknown option {option}")),
         }
     }
@@ -49,16 +70,26 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
-    let telegram = Telegram::start_at(TelegramConfig::default(), arguments.bind)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}", arguments.bind))?;
+    let telegram = Telegram::new(TelegramConfig::default());
     for (token, username) in &arguments.telegram_bots {
         telegram
             .add_bot(token, username)
             .map_err(|error| error.to_string())?;
     }
+    let line = Line::new(LineConfig::default());
+    for bot in &arguments.line_bots {
+        line.add_bot(bot).map_err(|error| error.to_string())?;
+    }
+    let listen = async |address: SocketAddr, router| {
+        Server::start(address, router)
+            .await
+            .map_err(|error| format!("cannot listen on {address}: {error}"))
+    };
+    let api = listen(arguments.bind, telegram.router().merge(line.router())).await?;
+    let data = listen(arguments.line_data, line.data_router()).await?;
     let mut output = std::io::stdout();
-    writeln!(output, "emulator {}", telegram.api_base())
+    writeln!(output, "line-data {}", data.base_url())
+        .and_then(|()| writeln!(output, "emulator {}", api.base_url()))
         .and_then(|()| output.flush())
         .map_err(|error| error.to_string())?;
     shutdown().await.map_err(|error| error.to_string())

@@ -6,6 +6,10 @@
 )]
 
 mod api;
+mod line_account;
+mod line_api;
+mod line_sending;
+mod line_webhook;
 mod telegram_control;
 mod telegram_editing;
 mod telegram_faults;
