@@ -347,9 +347,13 @@ impl State {
         if !self.bots.contains_key(bot) {
             return Err(ActionError::UnknownBot);
         }
-        let text = json!({"type": "text", "id": "100001", "text": "Hello, world"});
-        let sticker =
-            json!({"type": "sticker", "id": "100002", "packageId": "1", "stickerId": "1"});
+        let text = json!({
+            "type": "text", "id": "100001", "text": "Hello, world", "quoteToken": "quote-1",
+        });
+        let sticker = json!({
+            "type": "sticker", "id": "100002", "packageId": "1", "stickerId": "1", "quoteToken": "quote-2",
+            "stickerResourceType": "STATIC",
+        });
         let events = [("0", text), ("f", sticker)].map(|(digit, message)| {
             json!({
                 "type": "message", "mode": "active", "timestamp": self.now_ms,
