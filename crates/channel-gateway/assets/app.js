@@ -15,6 +15,7 @@ class App {
     for (const channel of [new Telegram(start), new Standard(start)]) {
       const chat = new Chat(channel, this);
       chat.offer(start.attacks);
+      promise(chat, start.guarantees);
       chat.state("connecting");
       tabs.append(chat.tab);
       tabs.parentElement.append(chat.panel);
@@ -105,6 +106,27 @@ class App {
     clearTimeout(this.toastTimer);
     this.toastTimer = setTimeout(() => { toast.hidden = true; }, 4000);
   }
+}
+
+/** Fills in what a channel promises. */
+function promise(chat, guarantees) {
+  const box = chat.panel.querySelector(".promises");
+  const of = guarantees.find((one) => one.channel === chat.channel.id);
+  if (!of) {
+    box.remove();
+    return;
+  }
+  box.querySelector(".redelivery").textContent = of.redelivery;
+  box.querySelector("tbody").append(...of.calls.map(({ call, after }) => {
+    const row = document.createElement("tr");
+    const name = document.createElement("th");
+    name.scope = "row";
+    name.textContent = call;
+    const cell = document.createElement("td");
+    cell.textContent = after;
+    row.append(name, cell);
+    return row;
+  }));
 }
 
 async function ask(path) {

@@ -1,6 +1,6 @@
 //! What the page asks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::response::{IntoResponse as _, Response};
@@ -74,6 +74,7 @@ async fn start(State(stage): State<Arc<Stage>>) -> Json<Value> {
             "name": PERSON_NAME,
         },
         "telegram": {"bot": BOT_NAME, "person": PERSON, "name": PERSON_NAME},
+        "guarantees": *stage.promises.lock().unwrap_or_else(PoisonError::into_inner),
         "attacks": Attack::ALL.map(|attack| json!({
             "name": attack, "channel": attack.channel(), "label": attack.label(), "about": attack.about(),
         })),

@@ -16,7 +16,7 @@ mod wire;
 use std::fmt;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::middleware;
@@ -26,6 +26,7 @@ use channel_runtime::{Bot, ChannelState, HandlerResult, Incoming, Running};
 use channel_standard::Standard;
 use channel_telegram::Telegram;
 use channel_webhook::{Host, Server};
+use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 
 use bot::GuestList;
@@ -95,6 +96,8 @@ struct Stage {
     token: Secret,
     /// Known once the page is served.
     address: OnceLock<SocketAddr>,
+    /// What each channel promises, for the page.
+    promises: Mutex<Vec<Value>>,
     readers: Arc<Semaphore>,
     closing: watch::Sender<bool>,
 }
@@ -128,6 +131,7 @@ impl Demo {
             recorder: Recorder::new(Arc::clone(&transport.clock)),
             token: Secret::new(random_hex(random, 24)),
             address: OnceLock::new(),
+            promises: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS)),
             closing: watch::Sender::new(false),
             transport,
@@ -214,6 +218,19 @@ impl Demo {
 
 impl Stage {
     fn observe<C: observed::Able>(&self, channel: C) -> Observed<C> {
+        let info = channel.info();
+        let calls = info.guarantees.calls();
+        let promise = json!({
+            "channel": info.id,
+            "redelivery": info.guarantees.redelivery().to_string(),
+            "calls": calls
+                .map(|(call, repeat)| json!({"call": call, "after": repeat.to_string()}))
+                .collect::<Vec<_>>(),
+        });
+        self.promises
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(promise);
         let clock = Arc::clone(&self.transport.clock);
         Observed::new(channel, self.recorder.clone(), clock)
     }
