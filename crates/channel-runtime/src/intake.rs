@@ -7,7 +7,7 @@ use channel_core::{Event, Intake, Refused, timeout};
 use tokio::sync::oneshot;
 
 use crate::driver::{Core, Entry};
-use crate::durable::Durable;
+use crate::durable::{Durable, Unbroken};
 use crate::inbox::{AckSlot, Duty, Noted};
 use crate::lanes::Place;
 
@@ -143,7 +143,9 @@ impl WebhookIntake {
             .zip(places)
             .map(|(event, place)| (event, None, place))
             .collect();
-        let recorded = durable.record(&self.entry, events).await;
+        let recorded = durable
+            .record(&self.entry, &Unbroken::default(), events)
+            .await;
         if recorded.is_ok() {
             channel_delivery::failpoint::hit("acked");
         }

@@ -10,6 +10,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::sync::watch;
 
 use crate::driver::{Core, Entry, hear, stopped};
+use crate::durable::Unbroken;
 use crate::inbox::{AckSlot, Deadlines, Duty, Noted};
 use crate::lanes::Place;
 
@@ -41,6 +42,10 @@ struct Pump<'a> {
     deadlines: Deadlines,
     /// With a store: events on their way into it.
     recording: FuturesUnordered<Recording>,
+    unbroken: Unbroken,
+    /// An event was refused: nothing more is asked for before all those behind it have been
+    /// refused too, so that the channel goes on with the first of them.
+    rewinds: bool,
     /// While the store does not answer, the platform is asked for nothing.
     pause: Option<BoxFuture<'static, ()>>,
     backoff: Backoff,
@@ -60,6 +65,8 @@ pub(crate) async fn pump(
         place: None,
         deadlines: Deadlines::default(),
         recording: FuturesUnordered::new(),
+        unbroken: Unbroken::default(),
+        rewinds: false,
         pause: None,
         backoff: Backoff::new(Duration::from_millis(250), Duration::from_secs(5)),
     };
@@ -106,7 +113,11 @@ impl Pump<'_> {
             {
                 due = Some(core.clock.sleep(at.saturating_sub(core.clock.elapsed())));
             }
-            let listens = self.place.is_some() && self.pause.is_none();
+            if self.rewinds && self.recording.is_empty() {
+                self.rewinds = false;
+                self.unbroken = Unbroken::default();
+            }
+            let listens = self.place.is_some() && self.pause.is_none() && !self.rewinds;
             tokio::select! {
                 biased;
                 () = stopped(stop) => return Left::Stopping,
@@ -153,6 +164,7 @@ impl Pump<'_> {
         match &recorded {
             Ok(()) => self.backoff.reset(),
             Err(refused) => {
+                self.rewinds = true;
                 tracing::debug!(channel = %self.entry.channel.info().id, %refused, "event not taken");
                 if self.pause.is_none() {
                     let wait = self.backoff.wait(self.core.random.as_ref());
@@ -193,7 +205,7 @@ impl Pump<'_> {
             return;
         };
         let cursor = received.cursor().map(str::to_owned);
-        let safe = durable.record(entry, vec![(event, cursor, place)]);
+        let safe = durable.record(entry, &self.unbroken, vec![(event, cursor, place)]);
         self.recording
             .push(async move { (received, safe.await) }.boxed());
     }

@@ -18,7 +18,7 @@ use channel_delivery::{Outbox, OutboxSettings, Store, StoreError, StoreErrorKind
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use channel::DurableChannel;
-pub(crate) use recorder::{Request, run as run_recorder};
+pub(crate) use recorder::{Request, Unbroken, run as run_recorder};
 
 use crate::driver::Entry;
 use crate::lanes::Place;
@@ -115,12 +115,14 @@ impl Durable {
     pub(crate) fn record(
         &self,
         entry: &Arc<Entry>,
+        run: &Unbroken,
         events: Vec<(Event, Option<String>, Place)>,
     ) -> impl Future<Output = Result<(), Refused>> + Send + use<> {
         let (done, safe) = oneshot::channel();
         let sent = self.requests.send(Request {
             entry: Arc::clone(entry),
             events,
+            run: run.clone(),
             done,
         });
         async move {

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use channel_core::{ChannelId, Event, Refused};
@@ -28,7 +29,26 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct Request {
     pub(crate) entry: Arc<Entry>,
     pub(crate) events: Vec<(Event, Option<String>, Place)>,
+    /// Events that one stream has handed over one after the other share it.
+    pub(crate) run: Unbroken,
     pub(crate) done: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// Whether every event of a stream is on record so far.
+///
+/// An event that could not be recorded comes again, and those behind it must come after it:
+/// recorded first they would overtake it, and their cursor would pass it for good.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unbroken(Arc<AtomicBool>);
+
+impl Unbroken {
+    fn holds(&self) -> bool {
+        !self.0.load(Ordering::Acquire)
+    }
+
+    fn ends(&self) {
+        self.0.store(true, Ordering::Release);
+    }
 }
 
 struct Recorder<'a> {
@@ -93,6 +113,15 @@ impl Recorder<'_> {
     }
 
     async fn record(&mut self, requests: Vec<Request>) {
+        let (requests, late): (Vec<_>, Vec<_>) = requests
+            .into_iter()
+            .partition(|request| request.run.holds());
+        for request in late {
+            refuse(request, unavailable("an earlier event was not recorded"));
+        }
+        if requests.is_empty() {
+            return;
+        }
         let now = self.durable.worker.now();
         let events: Vec<NewEvent> = requests
             .iter()
@@ -119,19 +148,13 @@ impl Recorder<'_> {
                 let lost = error.kind() == StoreErrorKind::Fenced;
                 tracing::error!(%error, events = requests.len(), "events not recorded; the platform is to come again");
                 for request in requests {
-                    for _ in &request.events {
-                        request.entry.board.meters.rejected.add();
-                    }
+                    request.run.ends();
                     let refused = if lost {
                         Refused::Stopping
                     } else {
-                        Refused::Failed(channel_core::Error::new(
-                            channel_core::ErrorKind::Unavailable,
-                            error.to_string(),
-                        ))
+                        unavailable(&error.to_string())
                     };
-                    // Whoever asked may be gone.
-                    drop(request.done.send(Err(refused)));
+                    refuse(request, refused);
                 }
             }
         }
@@ -207,4 +230,18 @@ impl Recorder<'_> {
         };
         self.core.lanes.submit(lane, job);
     }
+}
+
+fn unavailable(why: &str) -> Refused {
+    let error = channel_core::Error::new(channel_core::ErrorKind::Unavailable, why);
+    Refused::Failed(error)
+}
+
+/// Tells whoever handed the events over that they are to come again.
+fn refuse(request: Request, refused: Refused) {
+    for _ in &request.events {
+        request.entry.board.meters.rejected.add();
+    }
+    // Whoever asked may be gone.
+    drop(request.done.send(Err(refused)));
 }
