@@ -112,7 +112,7 @@ pub(crate) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<R
     let method = Method::PostMessage;
     let envelope = Envelope::new(shared, &message.to, method)?;
     let parts = plan(message)?;
-    check_files(&envelope, &parts)?;
+    check_files(&parts)?;
     let count = parts.len();
     let mut receipt = Receipt::default();
     let mut bad_file = None;
@@ -148,7 +148,7 @@ pub(crate) async fn send_one(
     let method = Method::PostMessage;
     let envelope = Envelope::new(shared, &message.to, method)?;
     let parts = plan(message)?;
-    check_files(&envelope, &parts)?;
+    check_files(&parts)?;
     let Some(planned) = parts.get(part) else {
         let message = format!("there is no part {part}, the message has {}", parts.len());
         return Err(invalid(message, method.operation()));
@@ -160,15 +160,14 @@ pub(crate) async fn send_one(
 
 /// How many parts a message has.
 pub(crate) fn count(shared: &Shared, message: &OutboundMessage) -> Result<usize> {
-    let envelope = Envelope::new(shared, &message.to, Method::PostMessage)?;
+    Envelope::new(shared, &message.to, Method::PostMessage)?;
     let parts = plan(message)?;
-    check_files(&envelope, &parts)?;
+    check_files(&parts)?;
     Ok(parts.len())
 }
 
 /// Refuses files that cannot be sent before anything else is.
-fn check_files(envelope: &Envelope<'_>, parts: &[Part<'_>]) -> Result<()> {
-    let _ = envelope;
+fn check_files(parts: &[Part<'_>]) -> Result<()> {
     for part in parts {
         if let Part::File(file) = part {
             upload::check(file)?;

@@ -129,14 +129,6 @@ fn with_blocks(
     let mut posts: Vec<Post> = words.iter().map(Post::of).collect();
     let mut under: Vec<Value> = last.as_ref().map(blocks::words).unwrap_or_default();
     under.extend(shown);
-    let above = under.len();
-    under.extend(buttons);
-    if !blocks::fit_together(&under) {
-        // Fewer, longer rows.
-        let all: Vec<_> = message.buttons.iter().flatten().cloned().collect();
-        under.truncate(above);
-        under.extend(blocks::rows(&[all], 0, operation)?);
-    }
     if !blocks::fit_together(&under) {
         return Ok(None);
     }
@@ -145,15 +137,52 @@ fn with_blocks(
         None if shown_text.is_empty() => labels(message).into(),
         None => shown_text.into(),
     };
-    posts.push(Post {
-        text: render::cut(&text, limits::TEXT.max),
-        is_marked: last.as_ref().is_some_and(|last| last.is_marked) || !shown_text.is_empty(),
+    let is_marked = last.as_ref().is_some_and(|last| last.is_marked) || !shown_text.is_empty();
+    posts.push(shown_as(&text, is_marked, under));
+    for row in fewest(message, buttons, &posts)? {
+        let Some(post) = posts.last_mut() else {
+            break;
+        };
+        post.blocks.push(row);
+        if blocks::fit_together(&post.blocks) {
+            continue;
+        }
+        // The rest stands under a message of its own.
+        let row: Vec<Value> = post.blocks.pop().into_iter().collect();
+        if !blocks::fit_together(&row) {
+            return Ok(None);
+        }
+        posts.push(shown_as("\u{2026}", false, row));
+    }
+    // What had no words of its own was there for the buttons.
+    posts.retain(|post| !post.blocks.is_empty() || !post.text.is_empty());
+    Ok(Some(posts))
+}
+
+/// The rows as they were asked for, or fewer and longer ones where they would not fit.
+fn fewest(message: &OutboundMessage, rows: Vec<Value>, posts: &[Post]) -> Result<Vec<Value>> {
+    let above = posts.last().map(|post| post.blocks.clone());
+    let all: Vec<Value> = above
+        .unwrap_or_default()
+        .into_iter()
+        .chain(rows.iter().cloned())
+        .collect();
+    if blocks::fit_together(&all) {
+        return Ok(rows);
+    }
+    let buttons: Vec<_> = message.buttons.iter().flatten().cloned().collect();
+    blocks::rows(&[buttons], 0, Method::PostMessage.operation())
+}
+
+fn shown_as(text: &str, is_marked: bool, blocks: Vec<Value>) -> Post {
+    Post {
+        text: render::cut(text, limits::TEXT.max),
+        is_marked,
         is_misread: false,
-        blocks: under,
+        blocks,
         is_said_by_text: false,
         literal: Vec::new(),
-    });
-    Ok(Some(posts))
+    }
 }
 
 fn labels(message: &OutboundMessage) -> String {

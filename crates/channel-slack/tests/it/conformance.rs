@@ -10,15 +10,16 @@ use channel_core::{
 use channel_slack::SlackMessage;
 use channel_testkit::Failure;
 use channel_testkit::conformance::{
-    Ability, Challenge, FakePlatform, Happened, Happening, Place, Report, Setup, Shown, Signing,
-    Subject, run,
+    Ability, Challenge, FakePlatform, Happened, Happening, Place, Setup, Shown, Signing, Subject,
+    run,
 };
 use http::HeaderName;
 use serde_json::{Value, json};
 
 use crate::fake::{
-    ADA, APP_TOKEN, BOT, DIRECT, Fake, GROUP, ROOT, SECRET, TOKEN, direct, envelope, grouped, look,
+    ADA, APP_TOKEN, BOT, DIRECT, Fake, GROUP, ROOT, SECRET, TOKEN, direct, envelope, grouped,
 };
+use crate::look::look;
 
 struct Bot {
     fake: Fake,
@@ -136,12 +137,7 @@ impl FakePlatform for Platform {
                 self.deliver(message).message(ts.as_str()).sender(ADA)
             }
             Happening::Press { message, value } => {
-                let payload = press(
-                    &ts,
-                    &message.chat.to_string(),
-                    &message.id.to_string(),
-                    value,
-                );
+                let payload = press(&ts, message.chat.as_str(), message.id.as_str(), value);
                 let happened = if self.socket {
                     self.fake.push("interactive", payload);
                     Happened::queued()
@@ -233,15 +229,6 @@ pub(crate) fn press(at: &str, chat: &str, message: &str, value: &str) -> Value {
         "actions": [{"type": "button", "action_id": "kit-0-1", "block_id": "b1", "value": value, "action_ts": at}]})
 }
 
-fn check(report: Report) {
-    println!(
-        "passed {}, ignored {:?}",
-        report.passed().len(),
-        report.ignored()
-    );
-    report.assert_conforms();
-}
-
 #[test]
 fn conforms_behind_a_webhook() {
     let bot = Bot {
@@ -249,7 +236,7 @@ fn conforms_behind_a_webhook() {
         socket: false,
     };
     let clock = bot.fake.transport.clock.clone();
-    check(clock.block_on(run(&bot)));
+    clock.block_on(run(&bot)).assert_conforms();
 }
 
 #[tokio::test]
@@ -259,5 +246,5 @@ async fn conforms_in_socket_mode() {
         socket: true,
     };
     let clock = bot.fake.transport.clock.clone();
-    check(clock.drive(run(&bot)).await);
+    clock.drive(run(&bot)).await.assert_conforms();
 }

@@ -10,5 +10,12 @@
 
 mod conformance;
 mod fake;
+mod hostile;
+mod inbound;
+mod look;
+mod outbound;
 mod readme;
+mod socket;
+mod stream;
+mod tokens;
 mod verify;
