@@ -271,6 +271,8 @@ impl Stage {
                 minuted(&on_edited, of_message(&message), bot::edited(message))
             })
             .on_action(move |action| minuted(&on_action, of_action(&action), bot::pressed(action)))
+            // So that the page shows the verdict on everything that comes in.
+            .on_other(|_, _| async { Ok(()) })
             .on_status(move |status| {
                 let state = match status.state {
                     ChannelState::Ready => "ready",
