@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-#[cfg(feature = "net")]
-use channel_core::Received;
 use channel_core::{
     Action, Actions, Attachment, Card, Cards, Channel, ChannelInfo, Delete, Destination, Edit,
-    Events, History, Identity, Media, Message, MessageId, MessageRef, OutboundMessage, Parts,
-    React, Receipt, ReplyStream, Result, Stream, Target, Webhook, async_trait,
+    History, Identity, Media, Message, MessageId, MessageRef, OutboundMessage, Parts, React,
+    Receipt, ReplyStream, Result, Stream, Target, Webhook, async_trait,
 };
+#[cfg(feature = "net")]
+use channel_core::{Events, Received};
 #[cfg(feature = "net")]
 use futures_core::stream::BoxStream;
 
