@@ -119,7 +119,7 @@ impl State {
                 let name = post.name.as_deref().unwrap_or("file");
                 message.insert("fileName".into(), name.into());
                 message.insert("fileSize".into(), post.bytes.len().into());
-                self.keep(at.0, id, post);
+                self.upload(at.0, id, post);
             }
             PostKind::Image | PostKind::Video | PostKind::Audio => {
                 self.media(at.0, id, post, &mut message);
@@ -134,7 +134,7 @@ impl State {
                 "type": "external", "originalContentUrl": url, "previewImageUrl": url,
             }),
             None => {
-                self.keep(bot, id, post);
+                self.upload(bot, id, post);
                 json!({"type": "line"})
             }
         };
@@ -149,31 +149,25 @@ impl State {
     }
 
     /// Keeps the bytes of a message for the data host.
-    fn keep(&mut self, bot: &str, id: &str, post: &Post) {
-        let kind = post.mime.clone().unwrap_or_else(|| {
-            match post.kind {
-                PostKind::Image => "image/jpeg",
-                PostKind::Video => "video/mp4",
-                PostKind::Audio => "audio/x-m4a",
-                _ => "application/octet-stream",
-            }
-            .to_owned()
-        });
-        bound(&mut self.contents);
-        self.contents.insert(
-            id.to_owned(),
-            Content {
-                bot: bot.to_owned(),
-                bytes: post.bytes.clone(),
-                kind,
-                at_ms: self.now_ms,
-                preparing: post.preparing,
-                failed: post.broken,
-                gone: false,
-                transcoded: matches!(post.kind, PostKind::Video | PostKind::Audio),
-                preview: matches!(post.kind, PostKind::Image | PostKind::Video),
-            },
-        );
+    fn upload(&mut self, bot: &str, id: &str, post: &Post) {
+        let usual = match post.kind {
+            PostKind::Image => "image/jpeg",
+            PostKind::Video => "video/mp4",
+            PostKind::Audio => "audio/x-m4a",
+            _ => "application/octet-stream",
+        };
+        let content = Content {
+            bot: bot.to_owned(),
+            bytes: post.bytes.clone(),
+            kind: post.mime.clone().unwrap_or_else(|| usual.to_owned()),
+            at_ms: self.now_ms,
+            preparing: post.preparing,
+            failed: post.broken,
+            gone: false,
+            transcoded: matches!(post.kind, PostKind::Video | PostKind::Audio),
+            preview: matches!(post.kind, PostKind::Image | PostKind::Video),
+        };
+        self.keep(id, content);
     }
 
     /// `@Name` of the bot or a member, and `@All`, in UTF-16 code units. Only groups and rooms have mentions.

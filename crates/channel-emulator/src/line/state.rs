@@ -19,6 +19,8 @@ const MAX_MESSAGES: usize = 50_000;
 const MAX_ENTRIES: usize = 50_000;
 /// Bodies that wait for one webhook; beyond that the oldest are lost.
 const MAX_QUEUE: usize = 10_000;
+/// All contents together, in bytes; the oldest go first.
+const MAX_CONTENT: usize = 512 * 1024 * 1024;
 /// The first message id; ids are decimal and grow.
 const FIRST_MESSAGE: u64 = 530_000_000_000_000_000;
 
@@ -32,6 +34,8 @@ pub(crate) struct State {
     pub(crate) groups: BTreeMap<String, Group>,
     pub(crate) messages: VecDeque<MessageView>,
     pub(crate) contents: BTreeMap<String, Content>,
+    /// The bytes of all contents together.
+    content_size: usize,
     pub(crate) reply_tokens: BTreeMap<String, ReplyToken>,
     /// Quote tokens with the account, chat and message they belong to.
     pub(crate) quotes: BTreeMap<String, (String, String, String)>,
@@ -61,6 +65,7 @@ impl State {
             groups: BTreeMap::new(),
             messages: VecDeque::new(),
             contents: BTreeMap::new(),
+            content_size: 0,
             reply_tokens: BTreeMap::new(),
             quotes: BTreeMap::new(),
             read_tokens: BTreeMap::new(),
@@ -188,6 +193,17 @@ impl State {
             self.messages.pop_front();
         }
         self.messages.push_back(view);
+    }
+
+    /// Keeps what a person sent as a file.
+    pub(crate) fn keep(&mut self, message: &str, content: Content) {
+        self.content_size = self.content_size.saturating_add(content.bytes.len());
+        self.contents.insert(message.to_owned(), content);
+        while (self.content_size > MAX_CONTENT || self.contents.len() > MAX_ENTRIES)
+            && let Some((_, gone)) = self.contents.pop_first()
+        {
+            self.content_size = self.content_size.saturating_sub(gone.bytes.len());
+        }
     }
 
     pub(crate) fn is_friend(&self, bot: &str, user: &str) -> bool {

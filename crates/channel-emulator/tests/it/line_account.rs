@@ -232,3 +232,24 @@ async fn calls_fail_on_demand() {
     assert_eq!(seen[3].0, 500);
     assert_eq!(seen[4].0, 409);
 }
+
+#[tokio::test]
+async fn neither_a_dropped_nor_a_hanging_call_is_executed() {
+    let world = World::new().await;
+    let base = world.server.api_base();
+    let body = json!({"to": world.ada, "messages": [{"type": "text", "text": "hi"}]}).to_string();
+    world.faults().any(1, Fault::DropBefore);
+    let dropped = exchange(&base, Method::POST, PUSH, &[], &body).await;
+    assert!(dropped.is_none());
+    world.faults().any(1, Fault::Hang);
+    let hanging = exchange(&base, Method::POST, PUSH, &[], &body);
+    tokio::time::timeout(Duration::from_millis(50), hanging)
+        .await
+        .err()
+        .unwrap();
+    assert!(world.sent(&world.bot).is_empty());
+    let outcomes: Vec<_> = world.calls().iter().map(|call| call.outcome).collect();
+    assert_eq!(outcomes.first(), Some(&Outcome::Dropped));
+    world.faults().clear();
+    assert_eq!(world.push_with(KEY, "hi").await.status, 200);
+}
