@@ -5,15 +5,17 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::State as Shared;
 use axum::response::Response;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
 
 use super::answer::{Answer, ApiError, respond};
-use super::engine::Line;
+use super::engine::{Entry, Line};
 use super::faults::Fault;
 use super::ledger::{Call, Outcome};
 use super::methods::{self, Context};
 use super::route::{Host, Lost, Route, route};
+use super::state::State;
 use crate::server::{Cut, cut};
 
 /// Everything on `api.line.me` that begins with `/v2/`.
@@ -37,9 +39,7 @@ struct Accepted<'a> {
 
 async fn serve(line: &Line, host: Host, request: Request<Body>) -> Response {
     line.deliver();
-    let request_id = line.quietly(super::state::State::uuid);
     let (head, body) = request.into_parts();
-    let connection = head.extensions.get::<Cut>().cloned();
     let mut call = Call {
         number: 0,
         at_ms: 0,
@@ -48,42 +48,59 @@ async fn serve(line: &Line, host: Host, request: Request<Body>) -> Response {
         path: head.uri.path().chars().take(200).collect(),
         retry_key: None,
         body: Value::Null,
-        request_id: request_id.clone(),
+        request_id: line.quietly(State::uuid),
         outcome: Outcome::Pending,
         status: None,
         answer: None,
     };
-    let accepted = async {
-        let bot = authenticate(line, &head.headers)?;
-        call.bot.clone_from(&bot);
-        let route = route(host, &head.method, head.uri.path()).map_err(|lost| match lost {
-            Lost::Path => ApiError::not_found(),
-            Lost::Method => ApiError::new(405, "Method not allowed"),
-        })?;
-        route.name.clone_into(&mut call.method);
-        throttle(line, &bot, &route)?;
-        call.retry_key = retry_key(&head.headers);
-        let retry_key = call.retry_key.clone();
-        let body = read(line, &head.method, &head.headers, &route, body).await?;
-        call.body = body.clone();
-        Ok(Accepted {
-            bot,
-            route,
-            request_id: request_id.clone(),
-            retry_key,
-            body,
-        })
-    }
-    .await;
+    let accepted = accept(line, host, &head, body, &mut call).await;
+    let request_id = call.request_id.clone();
     let entry = line.begin(call);
-    let accepted = match accepted {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            let answer = Err(error);
-            entry.end(Outcome::Answered, Some(&answer));
-            return respond(&answer, &request_id);
+    match accepted {
+        Ok(accepted) => {
+            let connection = head.extensions.get::<Cut>().cloned();
+            answer(line, &accepted, entry, connection).await
         }
-    };
+        Err(error) => end(entry, &Err(error), &request_id),
+    }
+}
+
+/// Checks everything about a call but what it asks for, and notes in the ledger's entry how far it came.
+async fn accept<'a>(
+    line: &Line,
+    host: Host,
+    head: &'a Parts,
+    body: Body,
+    call: &mut Call,
+) -> Result<Accepted<'a>, ApiError> {
+    let bot = authenticate(line, &head.headers)?;
+    call.bot.clone_from(&bot);
+    let route = route(host, &head.method, head.uri.path()).map_err(|lost| match lost {
+        Lost::Path => ApiError::not_found(),
+        Lost::Method => ApiError::new(405, "Method not allowed"),
+    })?;
+    route.name.clone_into(&mut call.method);
+    throttle(line, &bot, &route)?;
+    call.retry_key = retry_key(&head.headers);
+    let body = read(line, &head.method, &head.headers, &route, body).await?;
+    call.body = body.clone();
+    Ok(Accepted {
+        bot,
+        route,
+        request_id: call.request_id.clone(),
+        retry_key: call.retry_key.clone(),
+        body,
+    })
+}
+
+/// Runs an accepted call, or does what a fault says.
+async fn answer(
+    line: &Line,
+    accepted: &Accepted<'_>,
+    entry: Entry,
+    connection: Option<Cut>,
+) -> Response {
+    let request_id = &accepted.request_id;
     let fault = line.with(|state| state.faults.take(accepted.route.name));
     match fault {
         Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
@@ -95,10 +112,9 @@ async fn serve(line: &Line, host: Host, request: Request<Body>) -> Response {
         _ => {}
     }
     if let Some(answer) = fault.as_ref().and_then(instead) {
-        entry.end(Outcome::Answered, Some(&answer));
-        return gateway(respond(&answer, &request_id), fault.as_ref());
+        return gateway(end(entry, &answer, request_id), fault.as_ref());
     }
-    let answer = execute(line, &accepted).await;
+    let answer = execute(line, accepted).await;
     match fault {
         Some(Fault::LoseAnswer) => {
             entry.end(Outcome::AnswerLost, Some(&answer));
@@ -106,14 +122,16 @@ async fn serve(line: &Line, host: Host, request: Request<Body>) -> Response {
         }
         Some(Fault::FailAfter) => {
             let failure = Err(ApiError::new(500, "Internal Server Error"));
-            entry.end(Outcome::Answered, Some(&failure));
-            respond(&failure, &request_id)
+            end(entry, &failure, request_id)
         }
-        _ => {
-            entry.end(Outcome::Answered, Some(&answer));
-            respond(&answer, &request_id)
-        }
+        _ => end(entry, &answer, request_id),
     }
+}
+
+/// Answers, and closes the entry in the ledger.
+fn end(entry: Entry, answer: &Answer, request_id: &str) -> Response {
+    entry.end(Outcome::Answered, Some(answer));
+    respond(answer, request_id)
 }
 
 async fn execute(line: &Line, accepted: &Accepted<'_>) -> Answer {
