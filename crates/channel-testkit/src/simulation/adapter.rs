@@ -29,7 +29,11 @@ const ALIVE: Duration = Duration::from_secs(40);
 const PREVIEW_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
-pub(super) struct Adapter(Arc<Inner>);
+pub(super) struct Adapter {
+    inner: Arc<Inner>,
+    /// Whether an outbox beside the bot's own sends through it.
+    beside: bool,
+}
 
 pub(super) struct Inner {
     pub(super) info: ChannelInfo,
@@ -43,7 +47,7 @@ pub(super) struct Inner {
 
 impl fmt::Debug for Adapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Adapter({})", self.0.gate.number)
+        write!(f, "Adapter({})", self.inner.gate.number)
     }
 }
 
@@ -70,23 +74,35 @@ impl Adapter {
         let limits = Limits::new(TextLimit::new(4096, TextUnit::Utf16));
         let info = ChannelInfo::new(ChannelId::new(CHANNEL), NAME, limits)
             .guarantees(hazard.scenario.guarantees());
-        Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             info,
             gate: Arc::clone(gate),
             hazard: Arc::clone(hazard),
             platform: Arc::clone(platform),
             bug,
             place: Mutex::new(0),
-        }))
+        });
+        Self {
+            inner,
+            beside: false,
+        }
+    }
+
+    /// The same adapter for another outbox: each waits on its own when it is told to.
+    pub(super) fn beside(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            beside: true,
+        }
     }
 
     /// Tells later whether anything of the adapter is still there.
     pub(super) fn watch(&self) -> std::sync::Weak<Inner> {
-        Arc::downgrade(&self.0)
+        Arc::downgrade(&self.inner)
     }
 
     fn has(&self, bug: Bug) -> bool {
-        self.0.has(bug)
+        self.inner.has(bug)
     }
 
     /// One request, from the bot to the platform and back.
@@ -96,7 +112,7 @@ impl Adapter {
             hazard,
             platform,
             ..
-        } = &*self.0;
+        } = &*self.inner;
         let (world, rates) = (&hazard.world, hazard.scenario.rates);
         gate.pass().await;
         if hazard.crashes(rates.send_crash) {
@@ -110,8 +126,13 @@ impl Adapter {
             let error = Error::new(ErrorKind::Unavailable, "no connection").with_code("503");
             return Err(error.on(NAME, "send message"));
         }
-        let request = Request { chat, text, key };
-        let answer = platform.arrive(gate, &request);
+        let request = Request {
+            sender: (gate.number, self.beside),
+            chat,
+            text,
+            key,
+        };
+        let answer = platform.arrive(&request);
         if hazard.crashes(rates.send_crash) {
             gate.die::<()>(&format!("after {text:?} has arrived")).await;
         }
@@ -131,7 +152,7 @@ impl Adapter {
 
     async fn send_text(&self, chat: &ChatId, text: &str, key: Option<&str>) -> Result<Receipt> {
         let key = key.filter(|_| !self.has(Bug::DropsKeys));
-        if self.has(Bug::SaysSentTooSoon) && self.0.hazard.world.chance(200) {
+        if self.has(Bug::SaysSentTooSoon) && self.inner.hazard.world.chance(200) {
             let at = MessageRef::new(chat.clone(), MessageId::from("soon"));
             return Ok(Receipt::new(vec![at]));
         }
@@ -142,7 +163,7 @@ impl Adapter {
         if self.has(Bug::SendsAgainLater) && sent.is_err() {
             let (again, chat, text) = (self.clone(), chat.clone(), text.to_owned());
             tokio::spawn(async move {
-                again.0.gate.sleep(Duration::from_secs(60)).await;
+                again.inner.gate.sleep(Duration::from_secs(60)).await;
                 let _ = again.request(&chat, &text, None).await;
             });
         }
@@ -229,7 +250,7 @@ impl Acknowledge for Inner {
 #[async_trait]
 impl Channel for Adapter {
     fn info(&self) -> &ChannelInfo {
-        &self.0.info
+        &self.inner.info
     }
 
     async fn send(&self, message: &OutboundMessage) -> Result<Receipt> {
@@ -250,12 +271,12 @@ impl Channel for Adapter {
     }
 
     async fn probe(&self) -> Result<Identity> {
-        self.0.gate.pass().await;
+        self.inner.gate.pass().await;
         Ok(Identity::new("bot", "Bot"))
     }
 
     fn as_events(&self) -> Option<&dyn Events> {
-        (self.0.hazard.scenario.receiving != Receiving::Webhook).then_some(self as _)
+        (self.inner.hazard.scenario.receiving != Receiving::Webhook).then_some(self as _)
     }
     fn as_stream(&self) -> Option<&dyn Stream> {
         Some(self)
@@ -300,7 +321,7 @@ impl History for Adapter {
     }
 
     async fn find(&self, sent: &OutboundMessage) -> Result<Option<MessageRef>> {
-        let Inner { gate, hazard, .. } = &*self.0;
+        let Inner { gate, hazard, .. } = &*self.inner;
         gate.pass().await;
         let delay = hazard.world.span(hazard.scenario.platform_delay);
         gate.sleep(delay).await;
@@ -308,11 +329,11 @@ impl History for Adapter {
             return Err(Error::new(ErrorKind::Unavailable, "no connection").on(NAME, "find"));
         }
         let key = sent.key.as_ref().map(|key| key.as_str());
-        let found = key.and_then(|key| self.0.platform.find(key));
+        let found = key.and_then(|key| self.inner.platform.find(key));
         hazard
             .world
             .note(|| format!("p{} looks for {key:?}: {}", gate.number, found.is_some()));
-        Ok(match self.0.bug {
+        Ok(match self.inner.bug {
             Some(Bug::FindsNothing) => None,
             Some(Bug::FindsEverything) => {
                 let chat = sent.to.target().chat.clone();
@@ -333,13 +354,13 @@ struct Feed {
 
 impl Feed {
     fn news(&mut self, news: Connection) -> Received {
-        self.last = self.adapter.0.hazard.world.elapsed();
+        self.last = self.adapter.inner.hazard.world.elapsed();
         Received::connection(ChannelId::new(CHANNEL), news)
     }
 
     async fn next(&mut self) -> Option<Result<Received>> {
         loop {
-            let inner = Arc::clone(&self.adapter.0);
+            let inner = Arc::clone(&self.adapter.inner);
             let world = &inner.hazard.world;
             if self.ended {
                 return None;
@@ -398,7 +419,7 @@ impl Events for Adapter {
             adapter: self.clone(),
             greeted: false,
             ended: false,
-            last: self.0.hazard.world.elapsed(),
+            last: self.inner.hazard.world.elapsed(),
         };
         Box::pin(stream::unfold(feed, |mut feed| async move {
             let item = feed.next().await?;
@@ -408,15 +429,15 @@ impl Events for Adapter {
 
     fn resume(&self, cursor: &str) {
         if let Ok(place) = cursor.parse() {
-            let number = self.0.gate.number;
-            let world = &self.0.hazard.world;
+            let number = self.inner.gate.number;
+            let world = &self.inner.hazard.world;
             world.note(|| format!("p{number} goes on at e{place}"));
-            *lock(&self.0.place) = place;
+            *lock(&self.inner.place) = place;
         }
     }
 
     async fn close(&self) -> Result<()> {
-        self.0.gate.pass().await;
+        self.inner.gate.pass().await;
         Ok(())
     }
 }
@@ -432,7 +453,7 @@ struct Growing {
 #[async_trait]
 impl Stream for Adapter {
     async fn stream(&self, _: &Destination) -> Result<Box<dyn ReplyStream>> {
-        self.0.gate.pass().await;
+        self.inner.gate.pass().await;
         Ok(Box::new(Growing {
             adapter: self.clone(),
             last: None,
@@ -444,7 +465,7 @@ impl Stream for Adapter {
 #[async_trait]
 impl ReplyStream for Growing {
     async fn show(&mut self, _: &Body) -> Result<()> {
-        let Inner { gate, hazard, .. } = &*self.adapter.0;
+        let Inner { gate, hazard, .. } = &*self.adapter.inner;
         let now = hazard.world.elapsed();
         let early = self
             .last
@@ -462,7 +483,7 @@ impl ReplyStream for Growing {
     async fn finish(self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {
         if self.adapter.has(Bug::QueuesPreviews) {
             let wait = PREVIEW_PAUSE * self.queued * 2;
-            self.adapter.0.gate.sleep(wait).await;
+            self.adapter.inner.gate.sleep(wait).await;
         }
         self.adapter.send(&message).await
     }

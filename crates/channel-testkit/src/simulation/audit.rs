@@ -345,13 +345,26 @@ impl Ledger {
                 && let Some(begun) = row.begun.get_mut(*index)
                 && place.state != PartState::Sending
             {
-                if now < place.not_before {
+                if now < place.not_before && !self.world.has_jumped() {
                     let what = format!("part {index} of {} begins before its time", row.key);
                     self.broken(Invariant::RetryAfterObeyed, what);
                 }
-                *begun = now;
+                // What goes on from part to part, or when the store was out of reach, does
+                // not ask again whether the chat is dead.
+                let asked = changes.len() == 1 && self.is_undisturbed();
+                *begun = if asked { now } else { SystemTime::UNIX_EPOCH };
             }
             *place = part.clone();
+        }
+    }
+
+    /// Somebody has a dead event tried again.
+    pub(super) fn revived(&self, seq: Seq) {
+        let mut rows = lock(&self.rows);
+        if let Some(row) = rows.events.get_mut(&seq.number()) {
+            row.state = EventState::Received;
+            row.attempts = 0;
+            row.owner = FREE;
         }
     }
 

@@ -98,6 +98,9 @@ bugs! {
     /// That a part has arrived is not written.
     DeliveredIsNotWritten = "delivered-is-not-written"
         breaks [LegalTransitions NoLies EndsInAFinalState];
+    /// That a part is suppressed is not written.
+    SuppressedIsNotWritten = "suppressed-is-not-written"
+        breaks [LegalTransitions NoLies EndsInAFinalState];
     /// After a crash a wait that the platform asked for is forgotten.
     ForgetsWaits = "forgets-waits"
         breaks [LegalTransitions RetryAfterObeyed];
@@ -115,7 +118,7 @@ bugs! {
         breaks [RecordedBeforeAcknowledged];
     /// The adapter sends twice, to be on the safe side.
     SendsTwice = "sends-twice"
-        breaks [NoSecondEffect DoublesAreMarked];
+        breaks [RetryAfterObeyed NoSecondEffect DoublesAreMarked];
     /// The adapter promises keys and sends none.
     DropsKeys = "drops-keys"
         breaks [NoSecondEffect];
@@ -139,7 +142,7 @@ bugs! {
         breaks [SentOnlyAsPlanned];
     /// The adapter tries a failed request again by itself, much later.
     SendsAgainLater = "sends-again-later"
-        breaks [SentOnlyAsPlanned NoSecondEffect DoublesAreMarked RetryAfterObeyed];
+        breaks [BoundedMemory SentOnlyAsPlanned NoSecondEffect DoublesAreMarked RetryAfterObeyed];
     /// The adapter queues previews, and the final message behind them.
     QueuesPreviews = "queues-previews"
         breaks [FinalsBeforePreviews];

@@ -9,6 +9,7 @@ use std::time::Duration;
 use channel_core::Clock as _;
 use channel_delivery::Store as _;
 
+use super::application::Saying;
 use super::bug::Bug;
 use super::flawed::FlawedStore;
 use super::hazard::Hazard;
@@ -62,6 +63,8 @@ pub(super) struct Simulation {
     pub(super) store: Arc<FlawedStore>,
     pub(super) bug: Option<Bug>,
     pub(super) processes: Mutex<Vec<Arc<Process>>>,
+    /// How far each message is that nobody asked for.
+    pub(super) sayings: Mutex<Vec<Saying>>,
     attempts: Mutex<BTreeMap<usize, u32>>,
     started: Mutex<u64>,
 }
@@ -72,6 +75,7 @@ impl Simulation {
         let scenario = Arc::new(Scenario::draw(&world));
         world.note(|| format!("seed {seed}: {scenario:#?}"));
         let ledger = Ledger::new(&world);
+        let unasked = scenario.unasked.len();
         Arc::new(Self {
             platform: Arc::new(Platform::new(&world, &scenario, &ledger)),
             hazard: Hazard::new(&world, &scenario),
@@ -80,6 +84,7 @@ impl Simulation {
             scenario,
             bug,
             processes: Mutex::default(),
+            sayings: Mutex::new(vec![Saying::Open; unasked]),
             attempts: Mutex::default(),
             started: Mutex::new(0),
             world,
@@ -92,6 +97,36 @@ impl Simulation {
         let count = attempts.entry(event).or_default();
         *count += 1;
         *count
+    }
+
+    /// Whether a message of the application is not to be shown.
+    pub(super) fn is_hidden(&self, unasked: usize) -> bool {
+        let unasked = self.scenario.unasked.get(unasked);
+        unasked.is_some_and(|unasked| unasked.hidden)
+    }
+
+    /// The processes that are over.
+    pub(super) fn over(&self) -> Vec<u64> {
+        let processes = lock(&self.processes);
+        let over = processes.iter().filter(|process| process.is_over());
+        over.map(|process| process.gate.number).collect()
+    }
+
+    /// Has every dead event tried again, as an operator does.
+    async fn revive(&self) {
+        let now = self.world.now();
+        let truth = self.store.truth();
+        for dead in truth
+            .dead_events(None, usize::MAX)
+            .await
+            .unwrap_or_default()
+        {
+            if truth.retry_event(dead.seq, now).await.unwrap_or(false) {
+                self.world
+                    .note(|| format!("{} is to be tried again", dead.id));
+                self.ledger.revived(dead.seq);
+            }
+        }
     }
 
     fn start_process(self: &Arc<Self>) {
@@ -164,6 +199,8 @@ struct Plan {
     pause: Option<(Duration, Duration)>,
     paused: Option<(Arc<Process>, Duration)>,
     restart: Option<Duration>,
+    jump: Option<(Duration, i64)>,
+    revives: bool,
     /// When the next process is started in place of one that is over.
     next_start: Option<Duration>,
     wanted: usize,
@@ -179,6 +216,8 @@ impl Plan {
             pause: scenario.pause,
             paused: None,
             restart: scenario.restart,
+            jump: scenario.jump,
+            revives: scenario.revives,
             next_start: None,
             wanted: 1,
             resting_since: None,
@@ -210,6 +249,9 @@ impl Plan {
             first.gate.pause();
             self.paused = Some((Arc::clone(first), now + span));
         }
+        if let Some((_, by)) = self.jump.take_if(|(at, _)| now >= *at) {
+            world.jump(by);
+        }
         let paused = self.paused.take_if(|(_, until)| now >= *until);
         if let Some((process, _)) = paused {
             process.gate.resume();
@@ -239,7 +281,13 @@ impl Plan {
             self.resting_since = None;
             return false;
         }
-        now >= *self.resting_since.get_or_insert(now) + REST
+        let rested = now >= *self.resting_since.get_or_insert(now) + REST;
+        if rested && std::mem::take(&mut self.revives) {
+            simulation.revive().await;
+            self.resting_since = None;
+            return false;
+        }
+        rested
     }
 
     fn is_out_of_patience(&self, world: &World) -> bool {

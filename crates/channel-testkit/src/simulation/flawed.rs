@@ -323,6 +323,9 @@ impl Store for FlawedStore {
             Some(Bug::DeliveredIsNotWritten) => {
                 parts.retain(|(_, part)| part.state != PartState::Delivered);
             }
+            Some(Bug::SuppressedIsNotWritten) => {
+                parts.retain(|(_, part)| part.state != PartState::Suppressed);
+            }
             _ => {}
         }
         let updated = self.inner.update(fence, delivery, parts.clone(), now).await;

@@ -109,6 +109,17 @@ impl Ledger {
         }
     }
 
+    /// Whether nothing has gone wrong for a while.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        let lately = self.world.elapsed().saturating_sub(ON_THE_WAY);
+        self.world.is_undisturbed_since(lately)
+    }
+
+    /// A chat has taken a message: whatever it wanted before, it does not mind.
+    pub(super) fn takes_messages(&self, chat: &str) {
+        lock(&self.rows).dead.remove(chat);
+    }
+
     /// The application ends a stream.
     pub(super) fn final_asked(&self, payload: &str) {
         let now = self.world.elapsed();
@@ -159,9 +170,7 @@ impl Ledger {
         if let (Some((since, until)), Some(begun)) = (rows.dead.get(chat), begun)
             && self.world.now() < *until
             && begun > *since + ON_THE_WAY
-            && self
-                .world
-                .is_undisturbed_since(self.world.elapsed().saturating_sub(ON_THE_WAY))
+            && !self.world.has_jumped()
         {
             self.world.broken(Invariant::DeadTargetsRemembered, || {
                 format!("{payload} arrives in {chat}, which wants nothing")

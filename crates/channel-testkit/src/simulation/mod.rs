@@ -18,6 +18,7 @@
 //! seams, each of them found within 10,000 seeds.
 
 mod adapter;
+mod application;
 mod audit;
 mod bug;
 mod drive;

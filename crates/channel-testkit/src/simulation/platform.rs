@@ -10,7 +10,6 @@ use channel_core::{
     Result, Sender, SenderId, Target,
 };
 
-use super::gate::Gate;
 use super::invariant::Invariant;
 use super::ledger::Ledger;
 use super::scenario::{Receiving, Scenario};
@@ -32,6 +31,9 @@ pub(super) struct Platform {
     state: Mutex<State>,
 }
 
+/// Who sends, and to which chat.
+type Place = ((u64, bool), String);
+
 #[derive(Debug, Default)]
 struct State {
     inbox: Vec<Inbound>,
@@ -39,9 +41,9 @@ struct State {
     keys: BTreeMap<String, MessageRef>,
     next: u64,
     /// Until when a process is to send nothing to a chat, by process and chat.
-    waits: BTreeMap<(u64, String), Duration>,
+    waits: BTreeMap<Place, Duration>,
     /// Chats in which the last message of a process was a note that something comes again.
-    noted: BTreeMap<(u64, String), bool>,
+    noted: BTreeMap<Place, bool>,
 }
 
 /// One event on its way to the bot.
@@ -63,6 +65,8 @@ pub(super) struct Shown {
 
 /// One request of the bot.
 pub(super) struct Request<'a> {
+    /// The process, and whether it is its second outbox.
+    pub(super) sender: (u64, bool),
     pub(super) chat: &'a ChatId,
     pub(super) text: &'a str,
     pub(super) key: Option<&'a str>,
@@ -212,9 +216,9 @@ impl Platform {
     }
 
     /// A request arrives.
-    pub(super) fn arrive(&self, gate: &Gate, request: &Request<'_>) -> Result<MessageRef> {
+    pub(super) fn arrive(&self, request: &Request<'_>) -> Result<MessageRef> {
         let now = self.world.elapsed();
-        let place = (gate.number, request.chat.as_str().to_owned());
+        let place = (request.sender, request.chat.as_str().to_owned());
         let mut state = lock(&self.state);
         if let Some(until) = state.waits.get(&place)
             && now < *until
@@ -223,7 +227,7 @@ impl Platform {
             self.world.broken(Invariant::RetryAfterObeyed, || {
                 format!(
                     "p{} sends to {} {:.3} s before the wait is over",
-                    gate.number,
+                    request.sender.0,
                     request.chat,
                     left.as_secs_f64()
                 )
@@ -233,7 +237,7 @@ impl Platform {
         if let Some(payload) = payload {
             self.ledger.may_send(payload, request.chat.as_str());
         }
-        if let Some(error) = self.refuse(gate, request, &mut state) {
+        if let Some(error) = self.refuse(request, &mut state) {
             return Err(error);
         }
         let keyed = matches!(self.scenario.repeat, Repeat::Keyed(_));
@@ -254,20 +258,21 @@ impl Platform {
         }
         let noted = state.noted.insert(place, payload.is_none());
         let marked = noted.unwrap_or(false) || request.text.contains('\n');
+        self.ledger.takes_messages(request.chat.as_str());
         if let Some(payload) = payload {
             self.show(payload, request.chat.as_str(), marked, &mut state);
         }
         self.world.note(|| {
             format!(
                 "p{} shows {:?} in {}",
-                gate.number, request.text, request.chat
+                request.sender.0, request.text, request.chat
             )
         });
         Ok(at)
     }
 
     /// How the platform refuses a request, if it does.
-    fn refuse(&self, gate: &Gate, request: &Request<'_>, state: &mut State) -> Option<Error> {
+    fn refuse(&self, request: &Request<'_>, state: &mut State) -> Option<Error> {
         let now = self.world.elapsed();
         let is_blocked = |(from, span): (Duration, Duration)| {
             request.chat.as_str() == chat_name(0) && (from..from + span).contains(&now)
@@ -279,7 +284,7 @@ impl Platform {
         }
         if self.world.fault(self.scenario.rates.rate_limited) {
             let wait = Duration::from_millis(500 + self.world.below(15_000));
-            let place = (gate.number, request.chat.as_str().to_owned());
+            let place = (request.sender, request.chat.as_str().to_owned());
             state.waits.insert(place, now + wait);
             self.world.note(|| {
                 let wait = wait.as_secs_f64();

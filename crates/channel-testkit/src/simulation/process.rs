@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use channel_core::{ChannelId, Event, Intake, Message, Policy, Transport, Verdict};
 use channel_delivery::{OnUncertain, OutboxSettings};
 use channel_runtime::{Bot, BoxError, HandlerResult, Incoming};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::adapter::{Adapter, Inner};
+use super::application::Application;
 use super::drive::Simulation;
 use super::gate::{Gate, ProcessClock};
 use super::invariant::Invariant;
@@ -32,6 +33,8 @@ pub(super) struct Process {
     /// Takes events of webhooks, once the bot has started.
     pub(super) intake: Mutex<Option<Arc<dyn Intake>>>,
     stop: Notify,
+    /// Whether the application is to say nothing more.
+    stopping: watch::Sender<bool>,
     /// Whether it has come to its end without being killed.
     ended: Mutex<bool>,
     adapter: Mutex<Weak<Inner>>,
@@ -61,6 +64,7 @@ impl Process {
             gate: Arc::clone(&gate),
             intake: Mutex::default(),
             stop: Notify::new(),
+            stopping: watch::Sender::new(false),
             ended: Mutex::new(false),
             adapter: Mutex::default(),
         });
@@ -72,11 +76,12 @@ impl Process {
 
     async fn run(self: Arc<Self>, simulation: Arc<Simulation>) {
         let (world, number) = (&simulation.world, self.gate.number);
-        let bot = self.bot(&simulation);
+        let (bot, application) = self.assemble(&simulation);
         match bot.start().await {
             Err(error) => world.note(|| format!("p{number} cannot start: {error}")),
             Ok(mut running) => {
                 *lock(&self.intake) = running.intake(&ChannelId::new(CHANNEL));
+                let application = tokio::spawn(application.run());
                 let why = tokio::select! {
                     biased;
                     () = self.stop.notified() => "it was told to".to_owned(),
@@ -85,7 +90,9 @@ impl Process {
                 self.gate.pass().await;
                 world.note(|| format!("p{number} stops: {why}"));
                 *lock(&self.intake) = None;
+                self.stopping.send_replace(true);
                 running.stop().await;
+                drop(application.await);
                 self.gate.pass().await;
             }
         }
@@ -93,7 +100,8 @@ impl Process {
         *lock(&self.ended) = true;
     }
 
-    fn bot(&self, simulation: &Arc<Simulation>) -> Bot {
+    /// The bot, and the application beside it.
+    fn assemble(&self, simulation: &Arc<Simulation>) -> (Bot, Application) {
         let gate = &self.gate;
         let adapter = Adapter::new(
             gate,
@@ -113,12 +121,24 @@ impl Process {
         } else {
             OnUncertain::Hold
         };
+        let settings = OutboxSettings::default().on_uncertain(on_uncertain);
         let clock = Arc::new(ProcessClock(Arc::clone(gate)));
+        let random = || Arc::new(SeededRandom::new(simulation.world.next_u64()));
+        let application = Application {
+            simulation: Arc::clone(simulation),
+            gate: Arc::clone(gate),
+            adapter: adapter.beside(),
+            store: Arc::new(store.clone()),
+            clock: Arc::clone(&clock) as _,
+            random: random(),
+            settings: settings.clone(),
+            stop: self.stopping.subscribe(),
+        };
         let transport = Transport::new(
             Arc::new(FakeHttp::new(Arc::clone(&clock) as _)),
             Arc::new(FakeSockets::new()),
             clock,
-            Arc::new(SeededRandom::new(simulation.world.next_u64())),
+            random(),
         );
         let handler = Arc::new(Handler {
             simulation: Arc::clone(simulation),
@@ -128,13 +148,14 @@ impl Process {
             .channel(adapter)
             .store(store)
             .attempts(ATTEMPTS)
-            .delivery(OutboxSettings::default().on_uncertain(on_uncertain))
+            .delivery(settings)
             .transport(transport)
             .on_message(move |message| Arc::clone(&handler).handle(message));
-        match simulation.scenario.receiving {
+        let bot = match simulation.scenario.receiving {
             Receiving::Webhook => bot.served_elsewhere(),
             _ => bot,
-        }
+        };
+        (bot, application)
     }
 }
 

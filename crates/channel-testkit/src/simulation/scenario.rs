@@ -42,6 +42,16 @@ pub(super) struct Said {
     pub(super) behaviour: Behaviour,
 }
 
+/// A message that the application sends on its own account.
+#[derive(Debug, Clone)]
+pub(super) struct Unasked {
+    pub(super) at: Duration,
+    pub(super) chat: usize,
+    pub(super) parts: usize,
+    /// Whether nobody is to see it.
+    pub(super) hidden: bool,
+}
+
 /// How often what goes wrong, in thousandths.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rates {
@@ -76,6 +86,7 @@ pub(super) struct Scenario {
     pub(super) receiving: Receiving,
     pub(super) at_least_once: bool,
     pub(super) said: Vec<Said>,
+    pub(super) unasked: Vec<Unasked>,
     pub(super) rates: Rates,
     /// The longest that a call of the store, and of the platform, takes.
     pub(super) store_delay: Duration,
@@ -92,6 +103,10 @@ pub(super) struct Scenario {
     pub(super) blocked: Option<(Duration, Duration)>,
     /// The bot is told to stop here, and started again.
     pub(super) restart: Option<Duration>,
+    /// The wall clock jumps here, by so many seconds.
+    pub(super) jump: Option<(Duration, i64)>,
+    /// Whether somebody has the dead events tried again in the end.
+    pub(super) revives: bool,
     /// When faults end.
     pub(super) calm_at: Duration,
 }
@@ -148,6 +163,20 @@ impl Scenario {
             })
             .collect();
         said.sort_by_key(|said| said.at);
+        let few = if world.chance(300) {
+            1 + world.below(5)
+        } else {
+            0
+        };
+        let mut unasked: Vec<_> = (0..few)
+            .map(|_| Unasked {
+                at: world.span(span),
+                chat: usize::try_from(world.below(chats as u64)).unwrap_or(0),
+                parts: 1 + usize::try_from(world.below(3)).unwrap_or(0),
+                hidden: world.chance(400),
+            })
+            .collect();
+        unasked.sort_by_key(|unasked| unasked.at);
         let often = |most: u64| {
             if world.chance(450) {
                 world.below(most)
@@ -173,21 +202,35 @@ impl Scenario {
                 .chance(permille)
                 .then(|| (world.span(span), seconds(world, 1, longest)))
         };
-        let millis = |most: u64| Duration::from_millis(world.below(most));
+        let second = world.chance(250).then(|| world.span(span));
+        let pause = window(200, 120);
+        let jump = world.chance(100).then(|| {
+            let by = i64::try_from(1 + world.below(900)).unwrap_or(1);
+            (world.span(span), if world.chance(500) { by } else { -by })
+        });
+        // Whose lease is over is a matter of the wall clock: with two at work a jump makes
+        // both believe that they are alone.
+        let alone = second.is_none() && pause.is_none() && unasked.is_empty();
+        let jump = jump.filter(|_| alone);
+        // Never nothing: a loop that waits for nothing has to end in the patience of somebody.
+        let millis = |most: u64| Duration::from_millis(1 + world.below(most));
         Self {
             repeat,
             receiving,
             at_least_once: world.chance(500),
             said,
+            unasked,
             rates,
             store_delay: millis(50),
             platform_delay: millis(800),
             crashes: world.below(6),
-            second: world.chance(250).then(|| world.span(span)),
-            pause: window(200, 120),
+            second,
+            pause,
             outage: window(150, 60),
             blocked: window(120, 90),
             restart: world.chance(150).then(|| world.span(span)),
+            jump,
+            revives: world.chance(250),
             calm_at: span + seconds(world, 1, 60),
         }
     }

@@ -17,6 +17,7 @@ use super::hazard::Hazard;
 use super::ledger::Ledger;
 
 /// The faults of a store and the checks of its answers, around the store under test.
+#[derive(Clone)]
 pub(super) struct ProcessStore {
     pub(super) inner: Arc<dyn Store>,
     pub(super) gate: Arc<Gate>,

@@ -1,9 +1,16 @@
 //! What has to hold when all is said and done.
 
-use channel_delivery::{EventState, JournalEntry, PartState, Store as _};
+use std::time::Duration;
 
+use channel_core::{ChannelId, OutboundMessage, Target};
+use channel_delivery::{
+    EventState, JournalEntry, NewDelivery, PartState, Store as _, StoredDelivery, WorkerId,
+};
+
+use super::application::Saying;
 use super::drive::Simulation;
 use super::invariant::Invariant;
+use super::platform::CHANNEL;
 use super::process::ATTEMPTS;
 use super::words::{event_id, event_number, parts, payload, reply_text};
 use crate::wait::lock;
@@ -17,7 +24,10 @@ pub(super) async fn is_finished(simulation: &Simulation) -> bool {
     let recorded: u64 = counts.events.values().sum();
     let events = counts.events.keys().all(|state| state.is_final());
     let parts = counts.parts.keys().all(|state| state.is_final());
-    recorded >= simulation.scenario.said.len() as u64 && events && parts
+    let said = lock(&simulation.sayings)
+        .iter()
+        .all(|saying| *saying == Saying::Done);
+    recorded >= simulation.scenario.said.len() as u64 && events && parts && said
 }
 
 /// Says what is not finished although it had all the time.
@@ -33,9 +43,11 @@ pub(super) async fn at_the_end(simulation: &Simulation) {
     let truth = simulation.store.truth();
     let journal = truth.journal(None, ALL).await.unwrap_or_default();
     every_event_is_accounted_for(simulation, &journal);
-    the_store_has_what_it_said(simulation, &journal);
+    let mut deliveries = unasked_deliveries(simulation).await;
+    deliveries.extend(journal.iter().flat_map(|entry| entry.deliveries.clone()));
+    the_store_has_what_it_said(simulation, &journal, &deliveries);
+    what_is_delivered_is_shown(simulation, &deliveries);
     for entry in &journal {
-        what_is_delivered_is_shown(simulation, entry);
         what_is_handled_is_answered(simulation, entry);
     }
 }
@@ -56,7 +68,11 @@ fn every_event_is_accounted_for(simulation: &Simulation, journal: &[JournalEntry
     }
 }
 
-fn the_store_has_what_it_said(simulation: &Simulation, journal: &[JournalEntry]) {
+fn the_store_has_what_it_said(
+    simulation: &Simulation,
+    journal: &[JournalEntry],
+    deliveries: &[StoredDelivery],
+) {
     let rows = lock(&simulation.ledger.rows);
     let lies = |what: String| simulation.world.broken(Invariant::NoLies, || what);
     for (seq, row) in &rows.events {
@@ -70,10 +86,7 @@ fn the_store_has_what_it_said(simulation: &Simulation, journal: &[JournalEntry])
         }
     }
     for (id, row) in &rows.deliveries {
-        let stored = journal
-            .iter()
-            .flat_map(|entry| &entry.deliveries)
-            .find(|stored| stored.id.number() == *id);
+        let stored = deliveries.iter().find(|stored| stored.id.number() == *id);
         let there: Option<Vec<_>> =
             stored.map(|stored| stored.parts.iter().map(|part| part.state).collect());
         let said: Vec<_> = row.parts.iter().map(|part| part.state).collect();
@@ -84,9 +97,9 @@ fn the_store_has_what_it_said(simulation: &Simulation, journal: &[JournalEntry])
     }
 }
 
-fn what_is_delivered_is_shown(simulation: &Simulation, entry: &JournalEntry) {
+fn what_is_delivered_is_shown(simulation: &Simulation, deliveries: &[StoredDelivery]) {
     let shown = simulation.platform.shown();
-    for stored in &entry.deliveries {
+    for stored in deliveries {
         let channel_core::Body::Plain(text) = &stored.delivery.message.body else {
             continue;
         };
@@ -147,4 +160,28 @@ fn what_is_handled_is_answered(simulation: &Simulation, entry: &JournalEntry) {
             }
         }
     }
+}
+
+/// The deliveries that answer nothing: the journal does not show them, planning them again
+/// does.
+async fn unasked_deliveries(simulation: &Simulation) -> Vec<StoredDelivery> {
+    let truth = simulation.store.truth();
+    let now = simulation.world.now();
+    let auditor = WorkerId::new("the auditor");
+    let Ok(fence) = truth.enroll(&auditor, Duration::from_secs(60), now).await else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for number in 0..simulation.scenario.unasked.len() {
+        let to = Target::chat("nowhere");
+        let key = format!("unasked-{number}");
+        let message = OutboundMessage::new(to, "");
+        let again = NewDelivery::new(ChannelId::new(CHANNEL), key.into(), message, 1);
+        if let Ok(planned) = truth.plan(fence, again, now).await
+            && !planned.is_new
+        {
+            found.push(planned.delivery);
+        }
+    }
+    found
 }

@@ -19,9 +19,19 @@ pub(super) fn reply_text(event: usize, reply: usize, parts: usize) -> String {
     lines.join("\n")
 }
 
+/// The text of a message on the application's own account: `a` for one that is shown, `h`
+/// for one that is hidden.
+pub(super) fn unasked_text(number: usize, parts: usize, hidden: bool) -> String {
+    let kind = if hidden { 'h' } else { 'a' };
+    let lines: Vec<_> = (0..parts)
+        .map(|part| format!("{kind}{number}.0.{part}"))
+        .collect();
+    lines.join("\n")
+}
+
 /// Whether a line is one that must not be shown twice.
 fn is_payload(line: &str) -> bool {
-    line.starts_with('e') && line.bytes().filter(|byte| *byte == b'.').count() == 2
+    line.starts_with(['e', 'a', 'h']) && line.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
 /// The line that must not be shown twice, without notes above it.

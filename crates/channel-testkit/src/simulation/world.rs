@@ -26,6 +26,8 @@ pub(super) struct World {
     root: Mutex<Option<Waker>>,
     stuck: AtomicBool,
     steps: AtomicU64,
+    /// Whether the wall clock has jumped: moments on record mean little from then on.
+    jumped: AtomicBool,
     /// When something last went wrong.
     disturbed: Mutex<Duration>,
 }
@@ -50,6 +52,7 @@ impl World {
             root: Mutex::default(),
             stuck: AtomicBool::new(false),
             steps: AtomicU64::new(0),
+            jumped: AtomicBool::new(false),
             disturbed: Mutex::default(),
         })
     }
@@ -73,6 +76,23 @@ impl World {
             self.disturb();
         }
         fails
+    }
+
+    /// Sets the wall clock forward, or back.
+    pub(super) fn jump(&self, seconds: i64) {
+        self.disturb();
+        self.jumped.store(true, Ordering::Relaxed);
+        let by = Duration::from_secs(seconds.unsigned_abs());
+        if seconds < 0 {
+            self.clock.jump_back(by);
+        } else {
+            self.clock.jump_forward(by);
+        }
+        self.note(|| format!("the wall clock jumps by {seconds} s"));
+    }
+
+    pub(super) fn has_jumped(&self) -> bool {
+        self.jumped.load(Ordering::Relaxed)
     }
 
     /// Remembers that something went wrong now.
