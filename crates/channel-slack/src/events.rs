@@ -138,10 +138,11 @@ impl Inner {
     fn write(&mut self) {
         let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
         let mut cx = Context::from_waker(&waker);
-        while self.news.len() < MAX_NEWS {
-            match self.poll(&mut cx) {
-                Poll::Ready(Some(event)) => self.news.push_back(event),
-                Poll::Ready(None) | Poll::Pending => break,
+        // At least once, so that it is written however much news waits.
+        while let Poll::Ready(Some(event)) = self.poll(&mut cx) {
+            self.news.push_back(event);
+            if self.news.len() >= MAX_NEWS {
+                break;
             }
         }
         waker.wake();
@@ -389,7 +390,7 @@ fn events(shared: &Shared, kind: &str, payload: &Bytes) -> Option<Vec<Event>> {
     let now = shared.client.transport.clock.now();
     let event = match kind {
         "events_api" => match serde_json::from_str::<Envelope<'_>>(text) {
-            Ok(envelope) => reader(shared, proof, envelope.team_id.as_deref(), |reader| {
+            Ok(envelope) => reader(shared, proof, envelope.workspace(), |reader| {
                 reader.event(&envelope, raw)
             }),
             Err(_) => {

@@ -69,11 +69,7 @@ impl Reader<'_> {
     /// Makes an event of one envelope; `None` if it cannot be told apart from others.
     /// What cannot be decoded becomes an unknown event, so that nothing is lost.
     pub(crate) fn event(self, envelope: &Envelope<'_>, raw: Raw) -> Option<Event> {
-        let team = envelope
-            .team_id
-            .as_deref()
-            .or(envelope.enterprise_id.as_deref())
-            .unwrap_or_default();
+        let team = envelope.workspace().unwrap_or_default();
         let app = envelope.api_app_id.as_deref().unwrap_or_default();
         let event_id = envelope.event_id.as_deref()?;
         let id = transport_id(app, team, event_id)?;

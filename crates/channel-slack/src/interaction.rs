@@ -178,7 +178,7 @@ impl Scene<'_> {
         if !is_plain {
             return None;
         }
-        let mut action = self.action(&format!("{at}:{element_key}"), pressed.value(), raw)?;
+        let mut action = self.action(&format!("{at}:{element_key}"), &pressed.value(), raw)?;
         action.fields = self
             .wire
             .state

@@ -83,8 +83,9 @@ impl NativeMessage for SlackMessage {
         let (event, team, event_id) = match serde_json::from_slice::<Envelope<'_>>(body) {
             Ok(envelope) => {
                 let event = reader.event(&envelope, raw.clone());
-                let text = |text: &Option<crate::wire::Str<'_>>| text.as_deref().map(str::to_owned);
-                (event, text(&envelope.team_id), text(&envelope.event_id))
+                let team = envelope.workspace().map(str::to_owned);
+                let event_id = envelope.event_id.as_deref().map(str::to_owned);
+                (event, team, event_id)
             }
             Err(_) => {
                 let (event, team) = slash(reader, raw).ok_or_else(wrong)?;

@@ -19,8 +19,9 @@ use crate::shared::lock;
 /// Slack no longer accepts a token; with a new one the call is made once more.
 #[async_trait]
 pub trait TokenSource: fmt::Debug + Send + Sync {
-    /// The bot token of a workspace, by its team id such as `T0123`, or by its enterprise id
-    /// where an organisation has installed the app as a whole.
+    /// The bot token of a workspace, by its team id such as `T0123`. Where an organisation has
+    /// installed the app as a whole, the one token serves each of its workspaces, and the
+    /// organisation's id stands where Slack names no workspace.
     ///
     /// # Errors
     ///

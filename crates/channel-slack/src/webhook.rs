@@ -98,7 +98,7 @@ fn events(shared: &Shared, body: &Bytes) -> Result<Accepted, Rejection> {
     match &*envelope.kind {
         "url_verification" => challenge(envelope.challenge.as_deref()),
         "event_callback" => {
-            let team = envelope.team_id.as_deref();
+            let team = envelope.workspace();
             let event = reader(shared, Proof::Verified, team, |reader| {
                 reader.event(&envelope, raw)
             });
@@ -155,7 +155,7 @@ fn rate_limited(
     let minute = envelope.minute_rate_limited.unwrap_or_default();
     let id = transport_id(
         envelope.api_app_id.as_deref().unwrap_or_default(),
-        envelope.team_id.as_deref().unwrap_or_default(),
+        envelope.workspace().unwrap_or_default(),
         &format!("app_rate_limited.{minute}"),
     )
     .ok_or(Rejection::malformed("team_id"))?;

@@ -12,9 +12,11 @@ pub(crate) struct Envelope<'a> {
     #[serde(borrow)]
     pub(crate) challenge: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(crate) team_id: Option<Str<'a>>,
+    team_id: Option<Str<'a>>,
     #[serde(borrow)]
-    pub(crate) enterprise_id: Option<Str<'a>>,
+    context_team_id: Option<Str<'a>>,
+    #[serde(borrow)]
+    enterprise_id: Option<Str<'a>>,
     #[serde(borrow)]
     pub(crate) api_app_id: Option<Str<'a>>,
     #[serde(borrow)]
@@ -28,9 +30,28 @@ pub(crate) struct Envelope<'a> {
     pub(crate) event: Option<Event<'a>>,
 }
 
+impl Envelope<'_> {
+    /// The workspace whose installation the event is for. In a channel that is shared with
+    /// other workspaces `team_id` may name the one where it happened
+    /// (<https://docs.slack.dev/apis/events-api/#event-type-structure>).
+    pub(crate) fn workspace(&self) -> Option<&str> {
+        let of_us = self
+            .authorizations
+            .iter()
+            .find_map(|it| it.team_id.as_deref());
+        let shared = self.context_team_id.as_deref().or(of_us);
+        shared
+            .filter(|_| self.is_ext_shared_channel)
+            .or(self.team_id.as_deref())
+            .or(self.enterprise_id.as_deref())
+    }
+}
+
 /// For which installation an event is delivered.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Authorization<'a> {
+    #[serde(borrow)]
+    team_id: Option<Str<'a>>,
     #[serde(borrow)]
     pub(crate) user_id: Option<Str<'a>>,
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! Presses, dialogs and shortcuts
 //! (<https://docs.slack.dev/interactivity/handling-user-interaction/>).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
@@ -111,11 +112,15 @@ pub(crate) struct PressedAction<'a> {
     selected_date: Option<Str<'a>>,
     #[serde(borrow)]
     selected_time: Option<Str<'a>>,
+    #[serde(borrow)]
+    selected_options: Option<Vec<Choice<'a>>>,
+    #[serde(borrow)]
+    selected_users: Option<Vec<Str<'a>>>,
 }
 
 impl PressedAction<'_> {
-    /// What the person chose, in one text.
-    pub(crate) fn value(&self) -> &str {
+    /// What the person chose, in one text; several choices are parted by commas.
+    pub(crate) fn value(&self) -> Cow<'_, str> {
         let option = self.selected_option.as_ref().map(|option| &option.value);
         let candidates = [
             self.value.as_ref(),
@@ -126,8 +131,16 @@ impl PressedAction<'_> {
             self.selected_date.as_ref(),
             self.selected_time.as_ref(),
         ];
-        let first = candidates.into_iter().flatten().next();
-        first.map(|text| &**text).unwrap_or_default()
+        if let Some(text) = candidates.into_iter().flatten().next() {
+            return Cow::Borrowed(text);
+        }
+        let options = self
+            .selected_options
+            .iter()
+            .flatten()
+            .map(|option| &*option.value);
+        let users = self.selected_users.iter().flatten().map(|user| &**user);
+        Cow::Owned(options.chain(users).collect::<Vec<_>>().join(","))
     }
 }
 

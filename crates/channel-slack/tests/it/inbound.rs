@@ -370,6 +370,14 @@ fn a_press_brings_its_value_and_its_place() {
     assert_eq!(action.thread.as_ref().unwrap().as_str(), ROOT);
     assert_eq!(action.fields, [("note".to_owned(), "why".to_owned())]);
     assert!(!format!("{events:?}").contains("hooks.slack.com"));
+    let mut several = press("1700000003.000100", GROUP, TS, "");
+    several["actions"] = json!([{"type": "checkboxes", "action_id": "c", "action_ts": "4.0",
+        "selected_options": [{"value": "a"}, {"value": "b"}]}]);
+    let events = receive(&fake.channel(), fake.interaction(several), &fake);
+    let EventKind::Action(action) = &events[0].kind else {
+        panic!()
+    };
+    assert_eq!(action.value, "a,b");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod inbound;
 mod look;
 mod outbound;
 mod readme;
+mod secrets;
 mod socket;
 mod stream;
 mod tokens;
