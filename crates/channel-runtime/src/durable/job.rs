@@ -30,6 +30,9 @@ const SUSPICIOUS: u32 = 3;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause: an event that fails holds up its conversation.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The same with what is added to spread attempts. Whoever reads that an event waits for
+/// longer has a clock that was set back, or another one than who wrote it.
+const LONGEST_WAIT: Duration = Duration::from_secs(45);
 
 /// A recorded event that waits for its turn.
 pub(crate) struct Recorded {
@@ -112,7 +115,14 @@ impl Run<'_> {
         let taken = turn.take(&self.core.lanes, lane, clock, &mut stop).await;
         let meters = &self.entry.board.meters;
         let remark = match taken {
-            Ok(taken) => return self.attempt_all(taken).await,
+            Ok(taken) => {
+                let ended = self.attempt_all(&taken).await;
+                // Those that were joined to it have been handled only if it has.
+                if !matches!(ended, Ok(true)) {
+                    taken.give_back();
+                }
+                return ended.map(drop);
+            }
             Err(Fate::PassedOver) => {
                 meters.passed_over.add();
                 "passed over"
@@ -122,14 +132,11 @@ impl Run<'_> {
                 "joined to the message before"
             }
         };
-        // On record as handled, because nothing more is to happen with it.
-        if self.begin().await?.is_some() {
-            self.end(Outcome::Handled {
-                remark: Some(remark.to_owned()),
-            })
-            .await?;
-        }
-        Ok(())
+        // On record as handled, because nothing more is to happen with it: while the bot stops
+        // too, or the next process would handle it once more.
+        self.count_attempt().await?;
+        let remark = Some(remark.to_owned());
+        self.end(Outcome::Handled { remark }).await
     }
 
     /// When the first attempt may begin. An event over which processes have died again and
@@ -153,7 +160,9 @@ impl Run<'_> {
         now.checked_add(wait).unwrap_or(now)
     }
 
-    async fn attempt_all(&self, taken: Taken) -> Result<(), StoreError> {
+    /// Whether it has been handled or refused in the end, and is neither dead nor left to
+    /// the next process.
+    async fn attempt_all(&self, taken: &Taken) -> Result<bool, StoreError> {
         let mut not_before = self.not_before();
         let mut failures = match self.progress.state {
             EventState::Retrying => self.progress.attempts,
@@ -161,10 +170,10 @@ impl Run<'_> {
         };
         loop {
             if !wait_until(self.core, self.durable, not_before).await {
-                return Ok(());
+                return Ok(false);
             }
             if self.begin().await?.is_none() {
-                return Ok(());
+                return Ok(false);
             }
             failures = failures.saturating_add(1);
             let channel: Arc<dyn Channel> = Arc::new(DurableChannel::answering(
@@ -184,12 +193,7 @@ impl Run<'_> {
             self.end(outcome).await?;
             match next {
                 Some(next) => not_before = next,
-                None => {
-                    if is_dead {
-                        taken.give_back();
-                    }
-                    return Ok(());
-                }
+                None => return Ok(!is_dead),
             }
         }
     }
@@ -199,13 +203,16 @@ impl Run<'_> {
         if *self.core.stop.borrow() {
             return Ok(None);
         }
+        self.count_attempt().await.map(Some)
+    }
+
+    async fn count_attempt(&self) -> Result<Attempt, StoreError> {
         let (worker, seq) = (&self.durable.worker, self.progress.seq);
         let (clock, random) = (self.core.clock.as_ref(), self.core.random.as_ref());
         insist(clock, random, || {
             worker.store().begin(worker.fence(), seq, worker.now())
         })
         .await
-        .map(Some)
     }
 
     async fn end(&self, outcome: Outcome) -> Result<(), StoreError> {
@@ -236,22 +243,18 @@ impl Run<'_> {
 /// needs no hurry then: it is on record.
 async fn wait_until(core: &Core, durable: &Durable, not_before: SystemTime) -> bool {
     let mut stop = core.stop.subscribe();
-    loop {
-        if *stop.borrow_and_update() {
-            return false;
-        }
-        let wait = not_before
-            .duration_since(durable.worker.now())
-            .unwrap_or_default();
-        if wait.is_zero() {
-            return true;
-        }
-        // In steps, so that a clock that is set back does not hold it for ever.
-        tokio::select! {
-            biased;
-            () = stopped(&mut stop) => return false,
-            () = core.clock.sleep(wait.min(LONGEST_PAUSE)) => {}
-        }
+    let wait = not_before
+        .duration_since(durable.worker.now())
+        .unwrap_or_default();
+    if wait.is_zero() {
+        return !*stop.borrow();
+    }
+    // Looked at once and then measured on the monotonic clock, so that a clock that is set
+    // back does not hold the conversation.
+    tokio::select! {
+        biased;
+        () = stopped(&mut stop) => false,
+        () = core.clock.sleep(wait.min(LONGEST_WAIT)) => true,
     }
 }
 

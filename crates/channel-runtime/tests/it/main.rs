@@ -1,6 +1,7 @@
 //! A bot behind channels in memory.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod again;
 mod durable;
 mod failing;
 mod order;
