@@ -10,7 +10,9 @@ use channel_core::{
     Events, History, IdempotencyKey, Identity, Media, OutboundMessage, Parts, React, Receipt,
     ReplyStream, Result, SocketServer, Stream, Typing, Webhook,
 };
-use channel_delivery::{Outbox, Seq};
+use channel_delivery::{Outbox, Seq, Worker};
+
+use super::Durable;
 
 /// A channel as a handler gets it: what is sent is on record before the first byte leaves.
 ///
@@ -20,8 +22,15 @@ use channel_delivery::{Outbox, Seq};
 pub(crate) struct DurableChannel {
     inner: Arc<dyn Channel>,
     outbox: Outbox,
-    answers: Option<(Seq, EventId)>,
+    answers: Option<Answers>,
     sent: AtomicU32,
+}
+
+/// The event that is answered.
+struct Answers {
+    seq: Seq,
+    event: EventId,
+    worker: Worker,
 }
 
 impl fmt::Debug for DurableChannel {
@@ -34,14 +43,15 @@ impl DurableChannel {
     /// Sends in answer to an event.
     pub(crate) fn answering(
         inner: Arc<dyn Channel>,
-        outbox: Outbox,
+        durable: &Durable,
         seq: Seq,
         event: EventId,
     ) -> Self {
+        let worker = durable.worker.clone();
         Self {
             inner,
-            outbox,
-            answers: Some((seq, event)),
+            outbox: durable.outbox.clone(),
+            answers: Some(Answers { seq, event, worker }),
             sent: AtomicU32::new(0),
         }
     }
@@ -57,16 +67,54 @@ impl DurableChannel {
     }
 
     fn seq(&self) -> Option<Seq> {
-        self.answers.as_ref().map(|(seq, _)| *seq)
+        self.answers.as_ref().map(|answers| answers.seq)
     }
 
     /// Gives a message its key, unless it has one.
     fn keyed(&self, mut message: OutboundMessage) -> OutboundMessage {
-        if let (None, Some((_, event))) = (&message.key, &self.answers) {
+        if let (None, Some(Answers { event, .. })) = (&message.key, &self.answers) {
             let number = self.sent.fetch_add(1, Ordering::Relaxed);
             message.key = Some(IdempotencyKey::from(format!("{event}/{number}")));
         }
         message
+    }
+
+    /// Whether an attempt before has come to the end of the answer that has this key. Better
+    /// no previews than those of an answer that stands there already, so a store that does
+    /// not answer counts as yes.
+    async fn is_planned(&self, key: Option<&IdempotencyKey>) -> bool {
+        let (Some(answers), Some(key)) = (&self.answers, key) else {
+            return false;
+        };
+        let before = Seq::new(answers.seq.number().saturating_sub(1));
+        match answers.worker.store().journal(Some(before), 1).await {
+            Ok(entries) => entries
+                .iter()
+                .filter(|entry| entry.event.seq == answers.seq)
+                .flat_map(|entry| &entry.deliveries)
+                .any(|stored| stored.delivery.key == *key),
+            Err(error) => {
+                tracing::debug!(%error, "an answer grows unseen");
+                true
+            }
+        }
+    }
+
+    /// What shows the answer while it grows; `None` if only its final form is to be sent.
+    async fn preview(
+        &self,
+        ability: &dyn Stream,
+        to: &Destination,
+        key: Option<&IdempotencyKey>,
+    ) -> Option<Box<dyn ReplyStream>> {
+        if self.is_planned(key).await {
+            return None;
+        }
+        let opened = ability.stream(to).await;
+        if let Err(error) = &opened {
+            tracing::debug!(%error, "an answer grows unseen");
+        }
+        opened.ok()
     }
 }
 
@@ -140,10 +188,12 @@ impl Stream for DurableChannel {
             ));
         };
         // The key is taken when the stream opens, so that it does not depend on what else
-        // is sent while it grows.
+        // is sent while it grows. A stream that cannot be opened has one too, and ends as a
+        // message: were it an error, what the handler says instead would have the next key,
+        // and would be said besides this by an attempt that can open it.
         let key = self.keyed(OutboundMessage::new(to.clone(), "")).key;
         Ok(Box::new(DurableStream {
-            inner: ability.stream(to).await?,
+            inner: self.preview(ability, to, key.as_ref()).await,
             channel: Arc::clone(&self.inner),
             outbox: self.outbox.clone(),
             answers: self.seq(),
@@ -154,7 +204,8 @@ impl Stream for DurableChannel {
 
 /// A growing reply whose final form is on record before it is shown.
 struct DurableStream {
-    inner: Box<dyn ReplyStream>,
+    /// `None` if it is not shown while it grows.
+    inner: Option<Box<dyn ReplyStream>>,
     channel: Arc<dyn Channel>,
     outbox: Outbox,
     answers: Option<Seq>,
@@ -164,15 +215,25 @@ struct DurableStream {
 #[async_trait]
 impl ReplyStream for DurableStream {
     async fn show(&mut self, body: &Body) -> Result<()> {
-        self.inner.show(body).await
+        match &mut self.inner {
+            Some(inner) => inner.show(body).await,
+            None => Ok(()),
+        }
     }
 
     async fn finish(self: Box<Self>, mut message: OutboundMessage) -> Result<Receipt> {
         if message.key.is_none() {
             message.key = self.key;
         }
-        self.outbox
-            .finish_stream(self.inner, &self.channel.info().id, message, self.answers)
-            .await
+        let channel = &self.channel.info().id;
+        match self.inner {
+            Some(inner) => {
+                let outbox = &self.outbox;
+                outbox
+                    .finish_stream(inner, channel, message, self.answers)
+                    .await
+            }
+            None => self.outbox.send(channel, message, self.answers).await,
+        }
     }
 }

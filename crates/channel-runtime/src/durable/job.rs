@@ -178,7 +178,7 @@ impl Run<'_> {
             failures = failures.saturating_add(1);
             let channel: Arc<dyn Channel> = Arc::new(DurableChannel::answering(
                 Arc::clone(&self.entry.channel),
-                self.durable.outbox.clone(),
+                self.durable,
                 self.progress.seq,
                 self.progress.id.clone(),
             ));

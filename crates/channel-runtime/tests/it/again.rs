@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use channel_core::{AllowEveryone, Transport};
-use channel_delivery::{EventState, MemoryStore, Store as _};
+use channel_delivery::{EventState, MemoryStore, PartState, Store as _};
 use channel_runtime::{Bot, Overlap};
 use channel_testkit::{MemoryChannel, VirtualClock};
 use tokio::sync::Semaphore;
@@ -175,5 +175,42 @@ async fn a_clock_that_is_set_back_does_not_hold_a_conversation() {
     settle().await;
     assert_eq!(attempts.load(Ordering::SeqCst), 2);
     until_counted(&store, EventState::Handled, 1).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_streamed_answer_that_is_on_record_is_not_shown_again() {
+    let (store, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let (clock, transport) = virtual_time();
+    let attempts = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&attempts);
+    let running = Bot::new(AllowEveryone)
+        .transport(transport)
+        .store(store.clone())
+        .channel(channel.clone())
+        .on_message(move |message| {
+            let first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                let mut stream = message.stream().await?;
+                stream.show("half").await?;
+                let receipt = stream.finish("half and whole").await?;
+                assert_eq!(receipt.messages.len(), 1, "what the first attempt got");
+                if first {
+                    return Err("as asked".into());
+                }
+                Ok(())
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    channel.user("ada").says("hi");
+    until_counted(&store, EventState::Retrying, 1).await;
+    settle().await;
+    clock.advance(Duration::from_secs(2));
+    until_counted(&store, EventState::Handled, 1).await;
+    assert_eq!(channel.texts(), ["half and whole"]);
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.parts.get(&PartState::Delivered), Some(&1));
     running.stop().await;
 }
