@@ -18,6 +18,8 @@ pub use channel_policy as policy;
 
 #[cfg(feature = "line")]
 pub use channel_line as line;
+#[cfg(feature = "slack")]
+pub use channel_slack as slack;
 #[cfg(feature = "standard")]
 pub use channel_standard as standard;
 #[cfg(feature = "telegram")]
@@ -37,6 +39,8 @@ pub mod prelude {
     pub use channel_policy::Gate;
     #[cfg(feature = "runtime")]
     pub use channel_runtime::{Bot, GroupMode, Incoming};
+    #[cfg(feature = "slack")]
+    pub use channel_slack::Slack;
     #[cfg(feature = "standard")]
     pub use channel_standard::Standard;
     #[cfg(feature = "telegram")]

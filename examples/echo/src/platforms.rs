@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use channel_kit::core::{Channel, Error};
 use channel_kit::line::Line;
+use channel_kit::slack::Slack;
 use channel_kit::standard::Standard;
 use channel_kit::telegram::Telegram;
 use channel_kit::wecom::{WecomApp, WecomBot};
@@ -20,6 +21,9 @@ pub(crate) fn configured() -> Result<Vec<Arc<dyn Channel>>, Error> {
     }
     if is_set("CHANNEL_STANDARD_") {
         channels.push(Arc::new(Standard::from_env()?));
+    }
+    if is_set("CHANNEL_SLACK_") {
+        channels.push(Arc::new(Slack::from_env()?));
     }
     if is_set("CHANNEL_LINE_") {
         channels.push(Arc::new(Line::from_env()?));

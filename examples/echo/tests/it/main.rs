@@ -8,6 +8,7 @@
 
 mod crash;
 mod durable;
+mod line;
 mod process;
 mod secrets;
 mod standard;
