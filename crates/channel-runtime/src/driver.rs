@@ -205,6 +205,7 @@ pub(crate) async fn introduce(core: Arc<Core>, entry: Arc<Entry>) -> Result<(), 
     let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
     loop {
         let error = tokio::select! {
+            biased;
             probed = entry.channel.probe() => match probed {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
@@ -220,6 +221,7 @@ pub(crate) async fn introduce(core: Arc<Core>, entry: Arc<Entry>) -> Result<(), 
             .unwrap_or_else(|| backoff.wait(core.random.as_ref()));
         backoff.failed(Duration::ZERO);
         tokio::select! {
+            biased;
             () = core.clock.sleep(wait) => {}
             () = stopped(&mut stop) => return Ok(()),
         }
@@ -275,6 +277,7 @@ pub(crate) async fn drive(core: Arc<Core>, entry: Arc<Entry>) -> Result<(), Erro
         core.set_state(&entry, ChannelState::Reconnecting { cause });
         backoff.failed(core.clock.elapsed().saturating_sub(began));
         tokio::select! {
+            biased;
             () = core.clock.sleep(backoff.wait(core.random.as_ref())) => {}
             () = stopped(&mut stop) => {
                 core.set_state(&entry, ChannelState::Stopped);
