@@ -3,13 +3,15 @@
 //! There is one, so that the order in which events are recorded is the order in which they
 //! enter their lanes, whether they come from a connection, a webhook or the backlog.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use channel_core::{ChannelId, Event, Refused};
-use channel_delivery::{EventState, NewEvent, Recorded, StoreErrorKind, StoredEvent};
+use channel_core::{ChannelId, Event, EventId, Refused};
+use channel_delivery::{
+    EventState, NewEvent, Recorded, Seq, StoreError, StoreErrorKind, StoredEvent,
+};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Durable;
@@ -58,6 +60,11 @@ struct Recorder<'a> {
     /// Whether the last look left something behind.
     backlog: bool,
     look_at: Duration,
+    /// The last place that the store has told us of.
+    last: Option<Seq>,
+    /// Events of which the store did not say whether it has them. If it has, they are ours:
+    /// nobody else takes them up, and when they come again they are known.
+    in_doubt: HashSet<(ChannelId, EventId)>,
 }
 
 /// Records and feeds until the bot stops and every request has its answer.
@@ -77,6 +84,8 @@ pub(crate) async fn run(
             .collect(),
         backlog: true,
         look_at: Duration::ZERO,
+        last: None,
+        in_doubt: HashSet::new(),
     };
     let mut batch = Vec::new();
     loop {
@@ -122,6 +131,10 @@ impl Recorder<'_> {
         if requests.is_empty() {
             return;
         }
+        // They come before what is recorded now.
+        if let Err(error) = self.resolve().await {
+            return refuse_all(requests, &error);
+        }
         let now = self.durable.worker.now();
         let events: Vec<NewEvent> = requests
             .iter()
@@ -145,19 +158,41 @@ impl Recorder<'_> {
                 }
             }
             Err(error) => {
-                let lost = error.kind() == StoreErrorKind::Fenced;
-                tracing::error!(%error, events = requests.len(), "events not recorded; the platform is to come again");
-                for request in requests {
-                    request.run.ends();
-                    let refused = if lost {
-                        Refused::Stopping
-                    } else {
-                        unavailable(&error.to_string())
-                    };
-                    refuse(request, refused);
+                if error.kind() == StoreErrorKind::Unavailable {
+                    let events = requests.iter().flat_map(|request| &request.events);
+                    let names =
+                        events.map(|(event, _, _)| (event.channel.clone(), event.id.clone()));
+                    self.in_doubt.extend(names);
                 }
+                refuse_all(requests, &error);
             }
         }
+    }
+
+    /// Takes up what was recorded by a write whose answer was lost.
+    async fn resolve(&mut self) -> Result<(), StoreError> {
+        while !self.in_doubt.is_empty() {
+            let store = self.durable.worker.store();
+            let page = store.journal(self.last, CLAIM).await?;
+            let is_last = page.len() < CLAIM;
+            for entry in page {
+                let stored = entry.event;
+                self.last = self.last.max(Some(stored.seq));
+                let name = (stored.event.channel.clone(), stored.event.id.clone());
+                if !self.in_doubt.remove(&name) || stored.state != EventState::Received {
+                    continue;
+                }
+                if let Some(entry) = self.entries.get(&name.0).cloned() {
+                    // Its place was given back when it was refused.
+                    self.start(&entry, stored, self.core.lanes.overbook());
+                }
+            }
+            if is_last {
+                // The store does not have the rest.
+                self.in_doubt.clear();
+            }
+        }
+        Ok(())
     }
 
     fn submit(&mut self, request: Request, recorded: &mut impl Iterator<Item = Recorded>) {
@@ -165,6 +200,7 @@ impl Recorder<'_> {
         for (event, _, place) in request.events {
             match recorded.next() {
                 Some(Recorded::Fresh { seq, mine: true }) => {
+                    self.last = self.last.max(Some(seq));
                     let event = StoredEvent::new(seq, event, EventState::Received, 0, now);
                     self.start(&request.entry, event, place);
                 }
@@ -188,6 +224,11 @@ impl Recorder<'_> {
         }
         self.backlog = false;
         self.look_at = self.core.clock.elapsed().saturating_add(LOOK_EVERY);
+        // Before others are claimed, of which some may stand behind them.
+        if let Err(error) = self.resolve().await {
+            tracing::warn!(%error, "the store does not say what it has recorded");
+            return;
+        }
         let worker = &self.durable.worker;
         let claimed = worker
             .store()
@@ -202,6 +243,7 @@ impl Recorder<'_> {
         channel_delivery::failpoint::hit("claimed");
         self.backlog = claimed.len() >= places.len();
         for event in claimed {
+            self.last = self.last.max(Some(event.seq));
             let Some(entry) = self.entries.get(&event.event.channel).cloned() else {
                 tracing::warn!(channel = %event.event.channel, event = %event.seq, "an event waits for a channel that is not there");
                 continue;
@@ -229,6 +271,18 @@ impl Recorder<'_> {
             slot,
         };
         self.core.lanes.submit(lane, job);
+    }
+}
+
+fn refuse_all(requests: Vec<Request>, error: &StoreError) {
+    tracing::error!(%error, events = requests.len(), "events not recorded; the platform is to come again");
+    for request in requests {
+        request.run.ends();
+        let refused = match error.kind() {
+            StoreErrorKind::Fenced => Refused::Stopping,
+            _ => unavailable(&error.to_string()),
+        };
+        refuse(request, refused);
     }
 }
 

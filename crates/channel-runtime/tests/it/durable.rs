@@ -451,3 +451,29 @@ async fn an_event_over_which_processes_keep_dying_waits_out_of_the_way() {
     until_counted(&store, EventState::Handled, 2).await;
     next.stop().await;
 }
+
+#[tokio::test]
+async fn an_event_whose_record_was_not_answered_is_handled_once_and_in_order() {
+    let (memory, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let store = FailingStore::new(memory.clone());
+    let running = Bot::new(AllowEveryone)
+        .store(store.clone())
+        .channel(channel.clone())
+        .on_message(|message| async move {
+            message.reply(message.text.clone()).await?;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    channel.user("ada").says("1");
+    until_counted(&memory, EventState::Handled, 1).await;
+    store.lose_an_answer();
+    channel.user("ada").says("2");
+    channel.user("ada").says("3");
+    channel.wait_for_sent(3).await;
+    until_counted(&memory, EventState::Handled, 3).await;
+    assert_eq!(channel.texts(), ["1", "2", "3"]);
+    running.stop().await;
+    assert_eq!(channel.unacknowledged(), 0);
+}

@@ -17,6 +17,7 @@ type Answer<T> = Result<T, StoreError>;
 pub(crate) struct FailingStore {
     inner: MemoryStore,
     fails: Arc<AtomicBool>,
+    loses: Arc<AtomicBool>,
 }
 
 impl FailingStore {
@@ -24,12 +25,18 @@ impl FailingStore {
         Self {
             inner,
             fails: Arc::default(),
+            loses: Arc::default(),
         }
     }
 
     /// From now on every call fails, or none.
     pub(crate) fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// The next events are recorded, and the answer is lost.
+    pub(crate) fn lose_an_answer(&self) {
+        self.loses.store(true, Ordering::SeqCst);
     }
 
     fn up(&self) -> Answer<&MemoryStore> {
@@ -58,7 +65,12 @@ impl Store for FailingStore {
         events: Vec<NewEvent>,
         now: SystemTime,
     ) -> Answer<Vec<Recorded>> {
-        self.up()?.record(fence, events, now).await
+        let recorded = self.up()?.record(fence, events, now).await;
+        if self.loses.swap(false, Ordering::SeqCst) {
+            let gone = "the answer is lost";
+            return Err(StoreError::new(StoreErrorKind::Unavailable, gone));
+        }
+        recorded
     }
     async fn cursor(&self, channel: &ChannelId) -> Answer<Option<String>> {
         self.up()?.cursor(channel).await
