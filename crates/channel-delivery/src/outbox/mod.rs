@@ -254,7 +254,9 @@ impl Outbox {
         if self.0.has_caught_up() {
             return Ok(());
         }
-        self.recover().await.map(|_| ()).map_err(Error::from)
+        let recovered = self.recover().await;
+        let done = recovered.map(drop);
+        done.map_err(|error| not_begun(&Halt::Store(error)))
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{ErrorKind, Repeat};
-use channel_delivery::{Audience, OnUncertain, Outbox, PartState, Undelivered, Visibility};
+use channel_delivery::{
+    Audience, OnUncertain, Outbox, PartState, Undelivered, Unfinished, Visibility,
+};
 use futures_util::future::join_all;
 
 use crate::outbox_flaky::{At, FlakyStore};
@@ -371,4 +373,20 @@ fn a_delivery_that_another_worker_has_is_left_to_it() {
     assert_eq!(world.platform.texts(), ["x"]);
     // Both live on.
     world.run(second.send(fake(), to("c", "y"), None)).unwrap();
+}
+
+#[test]
+fn what_cannot_be_sent_because_the_backlog_cannot_be_read_has_no_end_yet() {
+    let mut world = World::new(Repeat::Doubles);
+    let store = FlakyStore::new(&world.platform);
+    world.store = Arc::new(store.clone());
+    let outbox = world.start();
+    store.claims_fail(true);
+    let failed = world.run(outbox.send(fake(), to("c", "a"), None));
+    let failed = failed.unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::Unavailable);
+    assert!(Unfinished::is_cause_of(&failed), "{failed:?}");
+    store.claims_fail(false);
+    world.run(outbox.send(fake(), to("c", "a"), None)).unwrap();
+    assert_eq!(world.platform.texts(), ["a"]);
 }

@@ -44,6 +44,7 @@ struct Plan {
     /// From which write on, for how many, and what.
     at: Option<(usize, usize, At)>,
     renewals_fail: bool,
+    claims_fail: bool,
 }
 
 #[derive(Clone)]
@@ -85,6 +86,10 @@ impl FlakyStore {
 
     pub(crate) fn renewals_fail(&self, fail: bool) {
         self.plan.lock().unwrap().renewals_fail = fail;
+    }
+
+    pub(crate) fn claims_fail(&self, fail: bool) {
+        self.plan.lock().unwrap().claims_fail = fail;
     }
 
     /// What happens to this write.
@@ -211,6 +216,10 @@ impl Store for FlakyStore {
         limit: usize,
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
+        if self.plan.lock().unwrap().claims_fail {
+            let down = "the store does not answer";
+            return Err(StoreError::new(StoreErrorKind::Unavailable, down));
+        }
         self.inner.claim_deliveries(fence, limit, now).await
     }
     async fn set_target(
