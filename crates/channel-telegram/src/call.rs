@@ -47,6 +47,9 @@ pub(crate) enum Pace {
     Free,
     /// It takes its place in the row; a block of Telegram's is waited for so long.
     Turn(Duration),
+    /// It leaves at once or not at all: whoever sends part by part waits on its own, where a
+    /// crash does not make a request that never left look like one that did.
+    Now,
 }
 
 /// The chat of a call, looked up once for all its attempts.
@@ -112,9 +115,7 @@ impl Shared {
             if follows && let Address::Chat(ChatKey::Id(id)) = address {
                 address = Address::Chat(ChatKey::Id(self.memory.home(id)));
             }
-            if let Pace::Turn(patience) = pace {
-                self.take_turn(room.chat, private, patience, method).await?;
-            }
+            self.take_turn(room.chat, private, pace, method).await?;
             let place = Place {
                 address,
                 thread: room.thread,
@@ -169,10 +170,16 @@ impl Shared {
         &self,
         chat: &ChatId,
         private: bool,
-        patience: Duration,
+        pace: Pace,
         method: Method,
     ) -> Result<(), Error> {
-        match self.pacer.turn(chat, private, self.elapsed(), patience) {
+        let now = self.elapsed();
+        let turn = match pace {
+            Pace::Free => return Ok(()),
+            Pace::Turn(patience) => self.pacer.turn(chat, private, now, patience),
+            Pace::Now => self.pacer.turn_now(chat, private, now),
+        };
+        match turn {
             Turn::After(Duration::ZERO) => Ok(()),
             Turn::After(wait) => {
                 self.client.transport.clock.sleep(wait).await;

@@ -22,9 +22,9 @@ pub(crate) const LIMIT: usize = 100;
 /// start anew at random after a quiet week, so a small id alone means nothing.
 const RECENT: usize = 256;
 /// How long an update that was refused waits before it is offered again: this long, then
-/// twice as long each time.
+/// twice as long each time. What came after it waits with it.
 const FIRST_AGAIN: Duration = Duration::from_secs(1);
-const LAST_AGAIN: Duration = Duration::from_secs(60);
+const LAST_AGAIN: Duration = Duration::from_secs(8);
 
 /// The resume position of a channel.
 #[derive(Debug, Default)]
@@ -134,19 +134,28 @@ impl Cursor {
     pub(crate) fn offer(&self, ids: &[i64], generation: u64, now: Duration) -> Vec<bool> {
         let mut guard = lock(&self.state);
         let state = &mut *guard;
+        // What came later waits behind what was refused: people wrote it in this order.
+        let mut held = false;
+        let mut released = false;
         let fresh = ids
             .iter()
             .map(
                 |&id| match state.pending.binary_search_by_key(&id, |entry| entry.id) {
                     Ok(at) => match state.pending.get_mut(at) {
-                        Some(entry) if matches!(entry.mark, Mark::Again(due) if due <= now) => {
+                        Some(entry) if matches!(entry.mark, Mark::Again(due) if !held && (released || due <= now)) =>
+                        {
+                            released = true;
                             entry.mark = Mark::Out;
                             entry.generation = generation;
                             true
                         }
-                        _ => false,
+                        Some(entry) => {
+                            held |= matches!(entry.mark, Mark::Again(_));
+                            false
+                        }
+                        None => false,
                     },
-                    Err(_) if state.recent.contains(&id) => false,
+                    Err(_) if held || state.recent.contains(&id) => false,
                     Err(at) => {
                         state.pending.insert(
                             at,
@@ -318,6 +327,21 @@ mod tests {
         );
         cursor.settle(2);
         assert_eq!((cursor.offset(), cursor.pending()), (Some(4), 0));
+    }
+
+    #[test]
+    fn what_came_later_waits_behind_what_was_refused() {
+        let cursor = Cursor::default();
+        let stream = cursor.begin();
+        cursor.offer(&[1, 2], stream, NOW);
+        cursor.refuse(1, stream, NOW);
+        cursor.refuse(2, stream, NOW + FIRST_AGAIN);
+        assert_eq!(cursor.offer(&[1, 2, 3], stream, NOW), [false; 3]);
+        // The first one is due, and those behind it come with it, in order.
+        assert_eq!(
+            cursor.offer(&[1, 2, 3], stream, NOW + FIRST_AGAIN),
+            [true; 3]
+        );
     }
 
     #[test]

@@ -159,7 +159,7 @@ pub(crate) async fn send_one(
         // Only the first message quotes.
         envelope.quote = None;
     }
-    let sent = send_part(shared, &envelope, planned, false).await?;
+    let sent = send_part(shared, &envelope, planned, false, Pace::Now).await?;
     Ok(Receipt::new(sent))
 }
 
@@ -172,7 +172,12 @@ async fn execute(
     let mut receipt = Receipt::default();
     let mut bad_file = None;
     for (index, part) in parts.iter().enumerate() {
-        match send_part(shared, envelope, part, index > 0).await {
+        let patience = match index {
+            0 => shared.patience(),
+            _ => shared.patience().max(MIDWAY_PATIENCE),
+        };
+        let pace = Pace::Turn(patience);
+        match send_part(shared, envelope, part, index > 0, pace).await {
             Ok(mut messages) => receipt.messages.append(&mut messages),
             Err(error) => {
                 // A file that Telegram does not take says nothing about the next one.
@@ -236,13 +241,8 @@ async fn send_part(
     envelope: &Envelope<'_>,
     part: &Part<'_>,
     midway: bool,
+    pace: Pace,
 ) -> Result<Vec<MessageRef>> {
-    let patience = if midway {
-        shared.patience().max(MIDWAY_PATIENCE)
-    } else {
-        shared.patience()
-    };
-    let pace = Pace::Turn(patience);
     let mut retries = 0;
     loop {
         let result = match part {

@@ -159,6 +159,22 @@ impl Pacer {
         now: Duration,
         patience: Duration,
     ) -> Turn {
+        self.place(chat, private, now, patience, LONGEST_WAIT.max(patience))
+    }
+
+    /// Takes the next place only if a request may leave at once.
+    pub(crate) fn turn_now(&self, chat: &ChatId, private: bool, now: Duration) -> Turn {
+        self.place(chat, private, now, Duration::ZERO, Duration::ZERO)
+    }
+
+    fn place(
+        &self,
+        chat: &ChatId,
+        private: bool,
+        now: Duration,
+        patience: Duration,
+        longest: Duration,
+    ) -> Turn {
         if self.is_free(now) {
             return Turn::After(Duration::ZERO);
         }
@@ -177,7 +193,7 @@ impl Pacer {
             at = at.max(total.slot(rows.total, now));
         }
         let wait = at.saturating_sub(now);
-        if wait > LONGEST_WAIT.max(patience) {
+        if wait > longest {
             return Turn::TooLong(wait);
         }
         if let Some(total) = self.pacing.total {

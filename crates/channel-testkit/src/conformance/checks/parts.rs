@@ -1,5 +1,7 @@
 //! Messages that are sent part by part.
 
+use std::time::Duration;
+
 use channel_core::{ErrorKind, OutboundMessage, Parts, Receipt, Upload};
 
 use crate::conformance::bench::{Bench, Check, ensure, failed, ignored, worked};
@@ -35,8 +37,17 @@ async fn send(
     message: &OutboundMessage,
     part: usize,
 ) -> Check<Receipt> {
-    let sent = bench.within("send a part", parts.send_part(message, part));
-    worked("send a part", sent.await?)
+    loop {
+        let sent = bench.within("send a part", parts.send_part(message, part));
+        match sent.await? {
+            // A part leaves at once or not at all; its sender waits.
+            Err(error) if error.kind() == ErrorKind::RateLimited => {
+                let wait = error.retry_after().unwrap_or(Duration::from_secs(1));
+                bench.clock.sleep(wait).await;
+            }
+            sent => return worked("send a part", sent),
+        }
+    }
 }
 
 /// Whether people see the same, whatever the ids.
