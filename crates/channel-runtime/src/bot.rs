@@ -107,7 +107,7 @@ impl Bot {
             capacity: 1000,
             ack_within: Duration::from_secs(3),
             answer_within: Duration::from_millis(500),
-            drain_within: Duration::from_secs(8),
+            drain_within: Duration::from_secs(7),
             retries: 3,
             transport: None,
             hook: None,
@@ -221,7 +221,8 @@ impl Bot {
         self
     }
 
-    /// Sets how long handlers may go on after the bot was told to stop; 8 s by default.
+    /// Sets how long handlers may go on after the bot was told to stop; 7 s by default, so
+    /// that the process ends within 10 s.
     pub const fn drain_within(mut self, wait: Duration) -> Self {
         self.drain_within = wait;
         self

@@ -19,10 +19,10 @@ use crate::intake::WebhookIntake;
 use crate::status::{ChannelState, ChannelStatus};
 
 /// How long the platform may take to hear the last acknowledgements.
-const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a bot ends whose store another process has taken over.
-const LOST: &str = "another process has taken over the store";
+const LOST: &str = "the lease on the store is lost: another process has taken over, or the store was away for too long";
 
 /// Why a bot ends whose recorder has a bug.
 const PANICKED: &str = "recording events panicked";

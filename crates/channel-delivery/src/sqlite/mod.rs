@@ -223,6 +223,12 @@ fn event_columns(new: &NewEvent) -> Result<EventColumns, StoreError> {
 
 #[async_trait]
 impl Store for SqliteStore {
+    /// A year: the lock beside the file proves who is alive, so an outage of the disk may last
+    /// as long as it likes.
+    fn lease(&self) -> Duration {
+        Duration::from_secs(365 * 86_400)
+    }
+
     async fn enroll(
         &self,
         worker: &WorkerId,
