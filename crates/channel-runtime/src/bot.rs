@@ -89,6 +89,7 @@ pub struct Bot {
     served_elsewhere: bool,
     store: Option<Arc<dyn Store>>,
     attempts: u32,
+    keep_for: Duration,
     outbox: OutboxSettings,
     #[cfg(feature = "webhook")]
     listen: Option<std::net::SocketAddr>,
@@ -114,6 +115,7 @@ impl Bot {
             served_elsewhere: false,
             store: None,
             attempts: 3,
+            keep_for: Duration::from_secs(7 * 86_400),
             outbox: OutboxSettings::default(),
             #[cfg(feature = "webhook")]
             listen: None,
@@ -258,6 +260,14 @@ impl Bot {
         self
     }
 
+    /// Sets how long finished events and replies stay in the [`store`](Self::store); 7 days
+    /// by default. Their ids are forgotten with them, so it has to be longer than platforms
+    /// deliver again.
+    pub const fn keep_for(mut self, span: Duration) -> Self {
+        self.keep_for = span;
+        self
+    }
+
     /// Sets how replies are delivered, such as what to do with one that may have arrived.
     /// Only with a [`store`](Self::store).
     pub fn delivery(mut self, settings: OutboxSettings) -> Self {
@@ -338,9 +348,9 @@ impl Bot {
         let (durable, requests) = match self.store.take() {
             Some(store) => {
                 let settings = std::mem::take(&mut self.outbox);
+                let limits = (self.attempts, self.keep_for);
                 let (durable, requests) =
-                    Durable::start(store, &transport, &self.channels, settings, self.attempts)
-                        .await?;
+                    Durable::start(store, &transport, &self.channels, settings, limits).await?;
                 (Some(durable), Some(requests))
             }
             None => (None, None),

@@ -26,12 +26,20 @@ use crate::lanes::Place;
 /// How often somebody looks for deliveries that nobody works on.
 const RECOVER_EVERY: Duration = Duration::from_secs(2);
 
+/// How often what is long finished is forgotten.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// How many events and deliveries are forgotten at once.
+const SWEEP: usize = 2000;
+
 /// What a bot with a store has besides.
 pub(crate) struct Durable {
     pub(crate) worker: Worker,
     pub(crate) outbox: Outbox,
     /// After how many attempts an event is set aside.
     pub(crate) attempts: u32,
+    /// How long what is finished stays on record.
+    pub(crate) keep_for: Duration,
     pub(crate) requests: mpsc::UnboundedSender<Request>,
 }
 
@@ -54,7 +62,7 @@ impl Durable {
         transport: &Transport,
         channels: &[Arc<dyn Channel>],
         settings: OutboxSettings,
-        attempts: u32,
+        (attempts, keep_for): (u32, Duration),
     ) -> Result<(Self, mpsc::UnboundedReceiver<Request>)> {
         let (clock, random) = (&transport.clock, &transport.random);
         for channel in channels {
@@ -81,18 +89,46 @@ impl Durable {
             worker,
             outbox,
             attempts,
+            keep_for,
             requests,
         };
         Ok((durable, received))
     }
 
-    /// Resumes deliveries that nobody works on, for ever.
+    /// Resumes deliveries that nobody works on and forgets what is long finished, for ever.
     pub(crate) async fn recover(&self, clock: &dyn Clock) {
+        let mut sweep_at = clock.elapsed();
         loop {
             if let Err(error) = self.outbox.recover().await {
                 tracing::warn!(%error, "unfinished deliveries cannot be read");
             }
+            if clock.elapsed() >= sweep_at {
+                // A full batch means that there is more.
+                let pause = if self.sweep().await {
+                    RECOVER_EVERY
+                } else {
+                    SWEEP_EVERY
+                };
+                sweep_at = clock.elapsed().saturating_add(pause);
+            }
             clock.sleep(RECOVER_EVERY).await;
+        }
+    }
+
+    /// Forgets a batch of what is long finished; whether there may be more.
+    async fn sweep(&self) -> bool {
+        let Some(before) = self.worker.now().checked_sub(self.keep_for) else {
+            return false;
+        };
+        match self.worker.store().sweep(before, SWEEP).await {
+            Ok(swept) => {
+                let batch = u64::try_from(SWEEP).unwrap_or(u64::MAX);
+                swept.events >= batch || swept.deliveries >= batch
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what is finished was not swept");
+                false
+            }
         }
     }
 

@@ -477,3 +477,38 @@ async fn an_event_whose_record_was_not_answered_is_handled_once_and_in_order() {
     running.stop().await;
     assert_eq!(channel.unacknowledged(), 0);
 }
+
+#[tokio::test]
+async fn what_is_long_finished_is_forgotten_and_nothing_else() {
+    let (store, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let clock = channel_testkit::VirtualClock::new();
+    let mut transport = channel_http::transport();
+    transport.clock = Arc::new(clock.clone());
+    let running = Bot::new(AllowEveryone)
+        .store(store.clone())
+        .transport(transport)
+        .keep_for(Duration::from_secs(3600))
+        .attempts(1)
+        .channel(channel.clone())
+        .on_message(|message| async move {
+            assert!(message.text != "poison", "as asked");
+            message.reply("done").await?;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    channel.user("ada").says("hello");
+    channel.user("bob").says("poison");
+    until_counted(&store, EventState::Handled, 1).await;
+    until_counted(&store, EventState::Dead, 1).await;
+    for _ in 0..40 {
+        clock.advance(Duration::from_secs(100));
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+    until_counted(&store, EventState::Handled, 0).await;
+    assert_eq!(count(&store, EventState::Dead).await, 1);
+    running.stop().await;
+}
