@@ -326,7 +326,7 @@ async fn set_faults(Shared(line): Shared<Line>, Json(new): Json<NewFaults>) -> R
         }
         faults.duplicate = new.duplicate_deliveries.unwrap_or(faults.duplicate);
         faults.reorder = new.reorder_events.unwrap_or(faults.reorder);
-        faults.missign = new.wrong_signatures.unwrap_or(faults.missign);
+        faults.forge = new.wrong_signatures.unwrap_or(faults.forge);
     });
     Json(json!({})).into_response()
 }

@@ -55,7 +55,7 @@ pub(crate) struct Plan {
     /// So many webhook bodies of several events are delivered in reverse order.
     pub(crate) reorder: u32,
     /// So many webhook bodies carry a wrong signature.
-    pub(crate) missign: u32,
+    pub(crate) forge: u32,
 }
 
 impl Plan {

@@ -140,7 +140,7 @@ impl Faults<'_> {
 
     /// The next `count` webhook bodies are signed with another secret.
     pub fn wrong_signatures(&self, count: u32) {
-        self.0.with(|state| state.faults.missign = count);
+        self.0.with(|state| state.faults.forge = count);
     }
 
     /// Takes all faults back.

@@ -93,19 +93,19 @@ async fn deliver(line: Line, job: Job) {
         target,
         mut parcel,
     } = job;
-    let (twice, reverse, missign) = line.quietly(|state| {
+    let (twice, reverse, forge) = line.quietly(|state| {
         let faults = &mut state.faults;
         (
             take(&mut faults.duplicate),
             parcel.events.len() > 1 && take(&mut faults.reorder),
-            take(&mut faults.missign),
+            take(&mut faults.forge),
         )
     });
     if reverse {
         parcel.events.reverse();
     }
     let body = body(&bot, &parcel.events);
-    let key = if missign { "another secret" } else { &secret.0 };
+    let key = if forge { "another secret" } else { &secret.0 };
     let mut accepted = false;
     for _ in 0..=u8::from(twice) {
         let answer = post(&line, &target, key, body.clone()).await;
