@@ -235,6 +235,8 @@ pub struct JournalEntry {
     pub recorded_at: SystemTime,
     /// What was sent in answer, in order.
     pub deliveries: Vec<StoredDelivery>,
+    /// The worker that the event belongs to, while it is unfinished and somebody's.
+    pub owner: Option<Fence>,
 }
 
 impl JournalEntry {
@@ -251,7 +253,15 @@ impl JournalEntry {
             reason,
             recorded_at,
             deliveries,
+            owner: None,
         }
+    }
+
+    /// Says whose it is.
+    #[must_use]
+    pub const fn owned_by(mut self, owner: Option<Fence>) -> Self {
+        self.owner = owner;
+        self
     }
 }
 

@@ -207,12 +207,10 @@ impl State {
                 .filter(|(_, row)| !row.dropped)
                 .map(|(id, row)| row.stored(id))
                 .collect();
-            Some(JournalEntry::new(
-                row.stored(*seq)?,
-                row.status.reason.clone(),
-                row.recorded_at,
-                deliveries,
-            ))
+            let reason = row.status.reason.clone();
+            let owner = row.status.owner;
+            let entry = JournalEntry::new(row.stored(*seq)?, reason, row.recorded_at, deliveries);
+            Some(entry.owned_by((owner != rules::NOBODY).then_some(owner)))
         };
         let rows = self.events.range(beyond(after));
         rows.filter_map(entry).take(limit).collect()

@@ -11,7 +11,9 @@ use super::error::{Failure, corrupt};
 use super::tally;
 use crate::inbound::{DeadEvent, Seq, StoredEvent};
 use crate::outbound::{DeadDelivery, DeliveryId, StoredDelivery};
+use crate::rules::NOBODY;
 use crate::store::{Counts, JournalEntry};
+use crate::worker::Fence;
 
 pub(crate) async fn cursor(pool: &SqlitePool, channel: &str) -> Result<Option<String>, Failure> {
     let query = sqlx::query_scalar("SELECT cursor FROM cursors WHERE channel = ?");
@@ -102,7 +104,7 @@ pub(crate) async fn journal(
     limit: usize,
 ) -> Result<Vec<JournalEntry>, Failure> {
     let query = "SELECT seq, state, attempts, not_before, channel, id, reason, recorded_at, \
-                   (SELECT event FROM payloads p WHERE p.seq = e.seq) \
+                   (SELECT event FROM payloads p WHERE p.seq = e.seq), owner \
                  FROM events e WHERE phase <> 3 AND seq > ? ORDER BY seq LIMIT ?";
     let after = after.map_or(i64::MIN, Seq::number);
     let query = sqlx::query(query).bind(after).bind(to_limit(limit));
@@ -111,12 +113,10 @@ pub(crate) async fn journal(
         let event = stored_event(&row)?;
         let deliveries = answers(pool, event.seq).await?;
         let recorded_at = from_millis(row.try_get(7)?);
-        entries.push(JournalEntry::new(
-            event,
-            row.try_get(6)?,
-            recorded_at,
-            deliveries,
-        ));
+        let owner: i64 = row.try_get(9)?;
+        let entry = JournalEntry::new(event, row.try_get(6)?, recorded_at, deliveries);
+        let owner = (owner != NOBODY.number()).then(|| Fence::new(owner));
+        entries.push(entry.owned_by(owner));
     }
     Ok(entries)
 }

@@ -176,10 +176,13 @@ impl Recorder<'_> {
             let page = store.journal(self.last, CLAIM).await?;
             let is_last = page.len() < CLAIM;
             for entry in page {
+                let mine = entry.owner == Some(self.durable.worker.fence());
                 let stored = entry.event;
                 self.last = self.last.max(Some(stored.seq));
                 let name = (stored.event.channel.clone(), stored.event.id.clone());
-                if !self.in_doubt.remove(&name) || stored.state != EventState::Received {
+                // What another worker has recorded meanwhile is not ours to begin.
+                let is_doubted = self.in_doubt.remove(&name);
+                if !is_doubted || !mine || stored.state != EventState::Received {
                     continue;
                 }
                 if let Some(entry) = self.entries.get(&name.0).cloned() {
