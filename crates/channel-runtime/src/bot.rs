@@ -10,7 +10,9 @@ use channel_core::{
     Action, AuthorizedEvent, Channel, ChannelInfo, Error, Limits, Message, Platform, Policy,
     Result, TextLimit, TextUnit, Transport,
 };
-use channel_delivery::{JournalEntry, OutboxSettings, Store};
+use channel_delivery::JournalEntry;
+#[cfg(feature = "store")]
+use channel_delivery::{OutboxSettings, Store};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
@@ -51,8 +53,8 @@ pub enum GroupMode {
 /// [`ack_within`](Self::ack_within) or [`answer_within`](Self::answer_within) is
 /// acknowledged before it has been handled, and a crash then loses it.
 ///
-/// With a [`store`](Self::store) an event is on record before it is acknowledged, and a
-/// reply before its first byte leaves; see there.
+/// With a store (feature `store`) an event is on record before it is acknowledged, and a
+/// reply before its first byte leaves; see `Bot::store`.
 ///
 /// # Examples
 ///
@@ -87,9 +89,13 @@ pub struct Bot {
     transport: Option<Transport>,
     hook: Option<StatusHook>,
     served_elsewhere: bool,
+    #[cfg(feature = "store")]
     store: Option<Arc<dyn Store>>,
+    #[cfg(feature = "store")]
     attempts: u32,
+    #[cfg(feature = "store")]
     keep_for: Duration,
+    #[cfg(feature = "store")]
     outbox: OutboxSettings,
     #[cfg(feature = "webhook")]
     listen: Option<std::net::SocketAddr>,
@@ -113,9 +119,13 @@ impl Bot {
             transport: None,
             hook: None,
             served_elsewhere: false,
+            #[cfg(feature = "store")]
             store: None,
+            #[cfg(feature = "store")]
             attempts: 3,
+            #[cfg(feature = "store")]
             keep_for: Duration::from_secs(7 * 86_400),
+            #[cfg(feature = "store")]
             outbox: OutboxSettings::default(),
             #[cfg(feature = "webhook")]
             listen: None,
@@ -248,6 +258,7 @@ impl Bot {
     ///
     /// [`ack_within`](Self::ack_within), [`answer_within`](Self::answer_within) and
     /// [`retries`](Self::retries) of sends have no meaning then.
+    #[cfg(feature = "store")]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -255,6 +266,7 @@ impl Bot {
 
     /// Sets after how many attempts an event is set aside; 3 by default. Only with a
     /// [`store`](Self::store).
+    #[cfg(feature = "store")]
     pub const fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = if attempts == 0 { 1 } else { attempts };
         self
@@ -263,6 +275,7 @@ impl Bot {
     /// Sets how long finished events and replies stay in the [`store`](Self::store); 7 days
     /// by default. Their ids are forgotten with them, so it has to be longer than platforms
     /// deliver again.
+    #[cfg(feature = "store")]
     pub const fn keep_for(mut self, span: Duration) -> Self {
         self.keep_for = span;
         self
@@ -270,6 +283,7 @@ impl Bot {
 
     /// Sets how replies are delivered, such as what to do with one that may have arrived.
     /// Only with a [`store`](Self::store).
+    #[cfg(feature = "store")]
     pub fn delivery(mut self, settings: OutboxSettings) -> Self {
         self.outbox = settings;
         self
@@ -345,6 +359,9 @@ impl Bot {
         self.policy.check(&infos)?;
         drop(infos);
         let now = transport.clock.now();
+        #[cfg(not(feature = "store"))]
+        let (durable, requests) = (None, None);
+        #[cfg(feature = "store")]
         let (durable, requests) = match self.store.take() {
             Some(store) => {
                 let settings = std::mem::take(&mut self.outbox);

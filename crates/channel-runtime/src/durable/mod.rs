@@ -13,8 +13,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channel_core::{Backoff, Channel, Clock, Event, Random, Refused, Result, Transport, timeout};
-use channel_delivery::{Outbox, OutboxSettings, Store, StoreError, StoreErrorKind, Worker};
+use channel_core::{Backoff, Clock, Event, Random, Refused, timeout};
+#[cfg(feature = "store")]
+use channel_core::{Channel, Result, Transport};
+use channel_delivery::{Outbox, StoreError, StoreErrorKind, Worker};
+#[cfg(feature = "store")]
+use channel_delivery::{OutboxSettings, Store};
 use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use channel::DurableChannel;
@@ -41,6 +45,11 @@ pub(crate) struct Durable {
     /// How long what is finished stays on record.
     pub(crate) keep_for: Duration,
     pub(crate) requests: mpsc::UnboundedSender<Request>,
+    /// Without the feature there is none, and the compiler knows it: no program pays for a
+    /// store that it cannot have.
+    #[cfg(not(feature = "store"))]
+    #[expect(dead_code, reason = "it is there so that nothing can be")]
+    never: std::convert::Infallible,
 }
 
 impl fmt::Debug for Durable {
@@ -57,6 +66,7 @@ impl Durable {
     /// # Errors
     ///
     /// If the store does not let us: in use by another process, or not there.
+    #[cfg(feature = "store")]
     pub(crate) async fn start(
         store: Arc<dyn Store>,
         transport: &Transport,
