@@ -5,9 +5,12 @@ pub mod telegram;
 
 mod client;
 mod clock;
+mod common;
 mod server;
 
 pub use clock::Clock;
+pub use common::ledger::Outcome;
+pub use common::shared::WaitError;
 pub use line::{Line, LineConfig, LineServer};
 pub use server::Server;
 pub use telegram::{Telegram, TelegramConfig, TelegramServer};

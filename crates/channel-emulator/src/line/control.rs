@@ -2,34 +2,25 @@
 //!
 //! Bodies must be `application/json`, so a web page cannot reach it without a preflight, which is never granted.
 
-use std::time::Duration;
-
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::engine::Line;
 use super::faults::Fault;
-use super::ledger::{Call, Outcome};
 use super::model::{ActionError, NewBot};
 use super::post::Post;
-
-/// The longest a request may wait for a change, in milliseconds.
-const MAX_WAIT_MS: u64 = 30_000;
+use crate::common::control::{self, Controlled, answer};
 
 pub(super) fn router() -> Router<Line> {
-    Router::new()
+    control::routes()
         .route("/bots", post(add_bot))
         .route("/users", post(add_user))
         .route("/groups", post(add_group))
         .route("/actions", post(act))
-        .route("/faults", post(set_faults).delete(clear_faults))
-        .route("/clock", post(advance))
-        .route("/calls", get(calls))
         .route("/deliveries", get(deliveries))
         .route("/bots/{bot}/sent", get(sent))
         .route("/bots/{bot}/events", get(events))
@@ -251,17 +242,6 @@ impl Line {
     }
 }
 
-fn answer(result: Result<Value, ActionError>) -> Response {
-    match result {
-        Ok(value) => Json(value).into_response(),
-        Err(error) => (
-            StatusCode::BAD_REQUEST,
-            Json(json!({"error": error.to_string()})),
-        )
-            .into_response(),
-    }
-}
-
 async fn add_bot(Shared(line): Shared<Line>, Json(bot): Json<NewBot>) -> Response {
     answer(line.add_bot(&bot).map(|id| json!({"bot": id})))
 }
@@ -298,86 +278,32 @@ async fn act(Shared(line): Shared<Line>, Json(action): Json<Action>) -> Response
     answer(line.act(action))
 }
 
+/// What can be switched beside the faults of calls.
 #[derive(Deserialize)]
-struct NewFaults {
-    /// Absent: any endpoint.
-    method: Option<String>,
-    #[serde(default = "one")]
-    count: u32,
-    fault: Option<Value>,
+pub(crate) struct Switches {
     duplicate_deliveries: Option<u32>,
     reorder_events: Option<u32>,
     wrong_signatures: Option<u32>,
 }
 
-const fn one() -> u32 {
-    1
-}
+impl Controlled for Line {
+    type Fault = Fault;
+    type Switches = Switches;
 
-async fn set_faults(Shared(line): Shared<Line>, Json(new): Json<NewFaults>) -> Response {
-    let Ok(fault) = new.fault.map(serde_json::from_value::<Fault>).transpose() else {
-        let error = Json(json!({"error": "unknown fault"}));
-        return (StatusCode::BAD_REQUEST, error).into_response();
-    };
-    line.with(|state| {
-        let faults = &mut state.faults;
-        if let Some(fault) = fault {
-            faults.add(new.method.as_deref(), new.count, fault);
-        }
-        faults.duplicate = new.duplicate_deliveries.unwrap_or(faults.duplicate);
-        faults.reorder = new.reorder_events.unwrap_or(faults.reorder);
-        faults.forge = new.wrong_signatures.unwrap_or(faults.forge);
-    });
-    Json(json!({})).into_response()
-}
-
-async fn clear_faults(Shared(line): Shared<Line>) -> Response {
-    line.faults().clear();
-    Json(json!({})).into_response()
-}
-
-#[derive(Deserialize)]
-struct Step {
-    advance_ms: u64,
-}
-
-async fn advance(Shared(line): Shared<Line>, Json(step): Json<Step>) -> Response {
-    line.advance(Duration::from_millis(step.advance_ms));
-    Json(json!({})).into_response()
-}
-
-#[derive(Deserialize)]
-struct CallQuery {
-    method: Option<String>,
-    bot: Option<String>,
-    /// Only calls with a higher number.
-    #[serde(default)]
-    after: u64,
-    /// Wait so long for a finished call to show up.
-    #[serde(default)]
-    wait_ms: u64,
-}
-
-/// Finished calls, and with `wait_ms` the first moment at which there are any.
-async fn calls(Shared(line): Shared<Line>, Query(query): Query<CallQuery>) -> Response {
-    let wanted = |call: &Call| {
-        call.number > query.after
-            && call.outcome != Outcome::Pending
-            && query
-                .method
-                .as_ref()
-                .is_none_or(|method| *method == call.method)
-            && query.bot.as_ref().is_none_or(|bot| *bot == call.bot)
-    };
-    let patience = Duration::from_millis(query.wait_ms.min(MAX_WAIT_MS));
-    let found = line
-        .wait_for(patience, |line| {
-            let mut calls = line.calls();
-            calls.retain(wanted);
-            Some(calls).filter(|calls| !calls.is_empty())
-        })
-        .await;
-    Json(found.unwrap_or_default()).into_response()
+    fn add_fault(&self, method: Option<&str>, count: u32, fault: Fault) {
+        self.with(|state| state.faults.rules.add(method, count, fault));
+    }
+    fn switch(&self, switches: Switches) {
+        self.with(|state| {
+            let faults = &mut state.faults;
+            faults.duplicate = switches.duplicate_deliveries.unwrap_or(faults.duplicate);
+            faults.reorder = switches.reorder_events.unwrap_or(faults.reorder);
+            faults.forge = switches.wrong_signatures.unwrap_or(faults.forge);
+        });
+    }
+    fn clear_faults(&self) {
+        self.faults().clear();
+    }
 }
 
 async fn deliveries(Shared(line): Shared<Line>) -> Response {

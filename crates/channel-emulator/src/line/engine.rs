@@ -1,16 +1,17 @@
 //! The platform as one shared value, and the calls that run on it.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::answer::{Answer, summary};
 use super::config::LineConfig;
-use super::ledger::{Call, Outcome};
+use super::ledger::Call;
 use super::state::State;
 use super::webhook;
+use crate::common::ledger::Entry;
+use crate::common::shared::{Platform, Shared};
 
 /// An emulated LINE: the state of the platform, without a listener. Clones share it.
 ///
@@ -23,10 +24,7 @@ pub struct Line {
 
 pub(crate) struct Inner {
     config: LineConfig,
-    state: Mutex<State>,
-    version: watch::Sender<u64>,
-    /// How far the time of the platform is ahead of its clock, in milliseconds.
-    skew_ms: AtomicI64,
+    shared: Shared<State>,
     is_delivering: AtomicBool,
 }
 
@@ -42,18 +40,23 @@ impl std::fmt::Debug for Line {
     }
 }
 
+impl Platform for Line {
+    type State = State;
+
+    fn shared(&self) -> &Shared<State> {
+        &self.inner.shared
+    }
+}
+
 impl Line {
     /// An empty platform.
     #[must_use]
     pub fn new(config: LineConfig) -> Self {
-        let state = Mutex::new(State::new(&config));
-        let (version, _) = watch::channel(0);
+        let shared = Shared::new(config.clock.clone(), State::new(&config));
         Self {
             inner: Arc::new(Inner {
                 config,
-                state,
-                version,
-                skew_ms: AtomicI64::new(0),
+                shared,
                 is_delivering: AtomicBool::new(false),
             }),
         }
@@ -65,34 +68,21 @@ impl Line {
 
     /// Moves the platform's time forward.
     pub fn advance(&self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.inner.skew_ms.fetch_add(by, Ordering::SeqCst);
-        self.with(|_| ());
+        self.inner.shared.advance(by);
     }
 
     /// Works on the state without telling those who wait.
     pub(crate) fn quietly<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
-        let skew = self.inner.skew_ms.load(Ordering::SeqCst);
-        let now = self.inner.config.clock.millis().saturating_add(skew);
-        // A panic in a test's closure leaves the state as it was: every step below is whole.
-        let mut state = self
-            .inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        state.now_ms = now;
-        work(&mut state)
+        self.inner.shared.quietly(work)
     }
 
     /// Works on the state, then wakes those who wait for a change.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
-        let result = self.quietly(work);
-        self.inner.version.send_modify(|version| *version += 1);
-        result
+        self.inner.shared.with(work)
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.version.subscribe()
+        self.inner.shared.changes()
     }
 
     /// Starts the task that delivers events, once. It ends with the last clone of the platform.
@@ -105,45 +95,13 @@ impl Line {
     }
 
     /// Opens an entry in the ledger.
-    pub(crate) fn begin(&self, call: Call) -> Entry {
-        let number = self.with(|state| {
-            let at_ms = state.now_ms;
-            state.ledger.begin(Call { at_ms, ..call })
-        });
-        Entry {
-            line: self.clone(),
-            number,
-            open: true,
-        }
+    pub(crate) fn begin(&self, call: Call) -> Entry<Self> {
+        let at_ms = self.quietly(|state| state.now_ms);
+        Entry::begin(self, Call { at_ms, ..call })
     }
 }
 
 /// The platform behind a weak reference, while it still exists.
 pub(crate) fn upgrade(platform: &Weak<Inner>) -> Option<Line> {
     platform.upgrade().map(Line::from)
-}
-
-/// An open entry in the ledger; dropped without an answer it reads as abandoned by the caller.
-pub(crate) struct Entry {
-    line: Line,
-    number: u64,
-    open: bool,
-}
-
-impl Entry {
-    pub(crate) fn end(mut self, outcome: Outcome, answer: Option<&Answer>) {
-        self.open = false;
-        let answer = answer.map(summary);
-        self.line
-            .with(|state| state.ledger.end(self.number, outcome, answer));
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        if self.open {
-            self.line
-                .with(|state| state.ledger.end(self.number, Outcome::Abandoned, None));
-        }
-    }
 }

@@ -9,13 +9,14 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde_json::Value;
 
-use super::answer::{Answer, ApiError, respond};
-use super::engine::{Entry, Line};
+use super::answer::{Answer, ApiError, respond, summary};
+use super::engine::Line;
 use super::faults::Fault;
-use super::ledger::{Call, Outcome};
+use super::ledger::Call;
 use super::methods::{self, Context};
 use super::route::{Host, Lost, Route, route};
 use super::state::State;
+use crate::common::ledger::{Entry, Outcome};
 use crate::server::{Cut, cut};
 
 /// Everything on `api.line.me` that begins with `/v2/`.
@@ -97,11 +98,11 @@ async fn accept<'a>(
 async fn answer(
     line: &Line,
     accepted: &Accepted<'_>,
-    entry: Entry,
+    entry: Entry<Line>,
     connection: Option<Cut>,
 ) -> Response {
     let request_id = &accepted.request_id;
-    let fault = line.with(|state| state.faults.take(accepted.route.name));
+    let fault = line.with(|state| state.faults.rules.take(accepted.route.name));
     match fault {
         Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Some(Fault::DropBefore) => {
@@ -117,7 +118,7 @@ async fn answer(
     let answer = execute(line, accepted).await;
     match fault {
         Some(Fault::LoseAnswer) => {
-            entry.end(Outcome::AnswerLost, Some(&answer));
+            entry.end(Outcome::AnswerLost, Some(summary(&answer)));
             cut(connection).await
         }
         Some(Fault::FailAfter) => {
@@ -129,8 +130,8 @@ async fn answer(
 }
 
 /// Answers, and closes the entry in the ledger.
-fn end(entry: Entry, answer: &Answer, request_id: &str) -> Response {
-    entry.end(Outcome::Answered, Some(answer));
+fn end(entry: Entry<Line>, answer: &Answer, request_id: &str) -> Response {
+    entry.end(Outcome::Answered, Some(summary(answer)));
     respond(answer, request_id)
 }
 

@@ -8,11 +8,7 @@ use super::engine::Line;
 use super::faults::Fault;
 use super::ledger::Call;
 use super::model::{Author, Delivery, Loading, MessageView};
-
-/// A condition that did not come true in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("line emulator: the awaited state did not come within {0:?}")]
-pub struct WaitError(Duration);
+use crate::common::shared::{Platform as _, WaitError};
 
 impl Line {
     /// All messages of a chat, oldest first.
@@ -88,21 +84,7 @@ impl Line {
         patience: Duration,
         mut found: impl FnMut(&Self) -> Option<T>,
     ) -> Result<T, WaitError> {
-        let mut changes = self.changes();
-        let wait = async {
-            loop {
-                changes.borrow_and_update();
-                if let Some(found) = found(self) {
-                    return found;
-                }
-                if changes.changed().await.is_err() {
-                    return std::future::pending().await;
-                }
-            }
-        };
-        tokio::time::timeout(patience, wait)
-            .await
-            .map_err(|_| WaitError(patience))
+        self.shared().wait_for(patience, || found(self)).await
     }
 
     /// The switches that make calls and deliveries fail.
@@ -120,12 +102,13 @@ impl Faults<'_> {
     /// The next `count` calls of an endpoint (its short name in the [`Call`]) fail like this.
     pub fn next(&self, method: &str, count: u32, fault: Fault) {
         self.0
-            .with(|state| state.faults.add(Some(method), count, fault));
+            .with(|state| state.faults.rules.add(Some(method), count, fault));
     }
 
     /// The next `count` calls fail like this, whatever they are.
     pub fn any(&self, count: u32, fault: Fault) {
-        self.0.with(|state| state.faults.add(None, count, fault));
+        self.0
+            .with(|state| state.faults.rules.add(None, count, fault));
     }
 
     /// The next `count` webhook bodies are delivered twice, without the mark of a redelivery.

@@ -30,10 +30,13 @@ pub use config::LineConfig;
 pub use control::Action;
 pub use engine::Line;
 pub use faults::Fault;
-pub use ledger::{Call, Outcome};
-pub use look::{Faults, WaitError};
+pub use ledger::Call;
+pub use look::Faults;
 pub use model::{ActionError, Author, Delivery, Loading, MessageView, NewBot, Via};
 pub use post::{Post, PostKind};
+
+pub use crate::common::ledger::Outcome;
+pub use crate::common::shared::WaitError;
 
 use crate::server::Server;
 use model::{Bot, Group, Hidden, User};

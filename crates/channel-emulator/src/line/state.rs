@@ -7,11 +7,14 @@ use tokio::time::Instant;
 
 use super::config::LineConfig;
 use super::faults::Plan;
-use super::ledger::Ledger;
+use super::ledger::Call;
 use super::model::{
     Accepted, Author, Bot, Content, Delivery, Group, Loading, MessageView, Parcel, ReplyToken,
     User, Via,
 };
+use crate::common::ledger::Ledger;
+use crate::common::random::Sequence;
+use crate::common::shared::Stateful;
 
 /// Messages kept in all; the oldest go first.
 const MAX_MESSAGES: usize = 50_000;
@@ -43,7 +46,7 @@ pub(crate) struct State {
     pub(crate) retry_keys: HashMap<(String, String), Accepted>,
     /// Chats in which another module of the account is active, and the bot stands by.
     pub(crate) standby: Vec<(String, String)>,
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Ledger<Call>,
     pub(crate) deliveries: VecDeque<Delivery>,
     pub(crate) loadings: VecDeque<Loading>,
     pub(crate) reads: VecDeque<String>,
@@ -51,9 +54,20 @@ pub(crate) struct State {
     /// Requests per account and endpoint in the running second.
     pub(crate) rates: HashMap<(String, &'static str), (i64, u32)>,
     pub(crate) faults: Plan,
-    random: u64,
+    random: Sequence,
     last_message: u64,
     tokens: u64,
+}
+
+impl Stateful for State {
+    type Call = Call;
+
+    fn set_now(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+    }
+    fn ledger(&mut self) -> &mut Ledger<Call> {
+        &mut self.ledger
+    }
 }
 
 impl State {
@@ -78,7 +92,7 @@ impl State {
             events: VecDeque::new(),
             rates: HashMap::new(),
             faults: Plan::default(),
-            random: config.seed,
+            random: Sequence::new(config.seed),
             last_message: FIRST_MESSAGE,
             tokens: 0xa1_b2c3_0000,
         }
@@ -86,16 +100,12 @@ impl State {
 
     /// The next number of a fixed sequence (splitmix64): ids look random, runs repeat.
     const fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.random.next()
     }
 
     /// 32 hexadecimal digits.
     pub(crate) fn hex(&mut self) -> String {
-        format!("{:016x}{:016x}", self.random(), self.random())
+        self.random.hex()
     }
 
     pub(crate) fn uuid(&mut self) -> String {

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::engine::{Inner, Line, upgrade};
-use super::faults::take;
 use super::model::{Delivery, Hidden, Parcel};
 use super::state::{State, ids, log};
 use crate::client;
+use crate::common::faults::take;
 
 /// The most that is read of a webhook's answer.
 const MAX_ANSWER: usize = 64 * 1024;

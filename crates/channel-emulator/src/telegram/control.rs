@@ -2,13 +2,10 @@
 //!
 //! Bodies must be `application/json`, so a web page cannot reach it without a preflight, which is never granted.
 
-use std::time::Duration;
-
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,19 +14,14 @@ use super::engine::Telegram;
 use super::faults::Fault;
 use super::model::{Place, Standing};
 use super::post::{ActionError, Group, Post};
-
-/// The longest a request may wait for a change, in milliseconds.
-const MAX_WAIT_MS: u64 = 30_000;
+use crate::common::control::{self, Controlled, answer};
 
 pub(super) fn router() -> Router<Telegram> {
-    Router::new()
+    control::routes()
         .route("/bots", post(add_bot))
         .route("/users", post(add_user))
         .route("/groups", post(add_group))
         .route("/actions", post(act))
-        .route("/faults", post(set_faults).delete(clear_faults))
-        .route("/clock", post(advance))
-        .route("/calls", get(calls))
         .route("/callbacks", get(callbacks))
         .route("/chat-actions", get(chat_actions))
         .route("/drafts", get(drafts))
@@ -251,17 +243,6 @@ impl Telegram {
     }
 }
 
-fn answer(result: Result<Value, ActionError>) -> Response {
-    match result {
-        Ok(value) => Json(value).into_response(),
-        Err(error) => (
-            StatusCode::BAD_REQUEST,
-            Json(json!({"error": error.to_string()})),
-        )
-            .into_response(),
-    }
-}
-
 #[derive(Deserialize)]
 struct NewBot {
     token: String,
@@ -304,86 +285,34 @@ async fn act(Shared(telegram): Shared<Telegram>, Json(action): Json<Action>) -> 
     answer(telegram.act(action))
 }
 
+/// What can be switched beside the faults of calls.
 #[derive(Deserialize)]
-struct NewFaults {
-    /// Absent: any method.
-    method: Option<String>,
-    #[serde(default = "one")]
-    count: u32,
-    fault: Option<Value>,
+pub(crate) struct Switches {
     hold_polls: Option<bool>,
     duplicate_updates: Option<u32>,
     reorder_updates: Option<u32>,
     flood_control: Option<bool>,
 }
 
-const fn one() -> u32 {
-    1
-}
+impl Controlled for Telegram {
+    type Fault = Fault;
+    type Switches = Switches;
 
-async fn set_faults(Shared(telegram): Shared<Telegram>, Json(new): Json<NewFaults>) -> Response {
-    let Ok(fault) = new.fault.map(serde_json::from_value::<Fault>).transpose() else {
-        let error = Json(json!({"error": "unknown fault"}));
-        return (StatusCode::BAD_REQUEST, error).into_response();
-    };
-    telegram.with(|state| {
-        if let Some(fault) = fault {
-            state.faults.add(new.method.as_deref(), new.count, fault);
-        }
-        state.faults.hold_polls = new.hold_polls.unwrap_or(state.faults.hold_polls);
-        state.faults.duplicate = new.duplicate_updates.unwrap_or(state.faults.duplicate);
-        state.faults.reorder = new.reorder_updates.unwrap_or(state.faults.reorder);
-        state.flood.on = new.flood_control.unwrap_or(state.flood.on);
-    });
-    Json(json!({})).into_response()
-}
-
-async fn clear_faults(Shared(telegram): Shared<Telegram>) -> Response {
-    telegram.faults().clear();
-    Json(json!({})).into_response()
-}
-
-#[derive(Deserialize)]
-struct Step {
-    advance_ms: u64,
-}
-
-async fn advance(Shared(telegram): Shared<Telegram>, Json(step): Json<Step>) -> Response {
-    telegram.advance(Duration::from_millis(step.advance_ms));
-    Json(json!({})).into_response()
-}
-
-#[derive(Deserialize)]
-struct CallQuery {
-    method: Option<String>,
-    /// Only calls with a higher number.
-    #[serde(default)]
-    after: u64,
-    /// Wait so long for a finished call to show up.
-    #[serde(default)]
-    wait_ms: u64,
-}
-
-/// Finished calls, and with `wait_ms` the first moment at which there are any.
-async fn calls(Shared(telegram): Shared<Telegram>, Query(query): Query<CallQuery>) -> Response {
-    let select = |view: super::View<'_>| {
-        let wanted = |call: &&super::Call| {
-            call.number > query.after
-                && call.outcome != super::Outcome::Pending
-                && query
-                    .method
-                    .as_deref()
-                    .is_none_or(|method| call.method.eq_ignore_ascii_case(method))
-        };
-        view.calls().filter(wanted).cloned().collect::<Vec<_>>()
-    };
-    let patience = Duration::from_millis(query.wait_ms.min(MAX_WAIT_MS));
-    let found = telegram
-        .wait_for(patience, |view| {
-            Some(select(view)).filter(|calls| !calls.is_empty())
-        })
-        .await;
-    Json(found.unwrap_or_default()).into_response()
+    fn add_fault(&self, method: Option<&str>, count: u32, fault: Fault) {
+        self.with(|state| state.faults.rules.add(method, count, fault));
+    }
+    fn switch(&self, switches: Switches) {
+        self.with(|state| {
+            let faults = &mut state.faults;
+            faults.hold_polls = switches.hold_polls.unwrap_or(faults.hold_polls);
+            faults.duplicate = switches.duplicate_updates.unwrap_or(faults.duplicate);
+            faults.reorder = switches.reorder_updates.unwrap_or(faults.reorder);
+            state.flood.on = switches.flood_control.unwrap_or(state.flood.on);
+        });
+    }
+    fn clear_faults(&self) {
+        self.faults().clear();
+    }
 }
 
 async fn callbacks(Shared(telegram): Shared<Telegram>) -> Response {

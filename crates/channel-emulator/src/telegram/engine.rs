@@ -1,21 +1,23 @@
 //! The platform as one shared value, and the calls that run on it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::answer::{Answer, ApiError, envelope};
+use super::answer::{Answer, ApiError};
 use super::config::TelegramConfig;
-use super::ledger::Outcome;
+use super::ledger::Call;
 use super::methods::{self, Context};
 use super::model::Wanted;
 use super::params::Params;
 use super::state::State;
 use super::webhook;
+use crate::common::faults::take;
+use crate::common::ledger::{Entry, Outcome};
+use crate::common::shared::{Platform, Shared};
 
 /// The longest a poll waits, whatever the bot asks for.
 const MAX_POLL: u64 = 50;
@@ -30,10 +32,7 @@ pub struct Telegram {
 
 pub(crate) struct Inner {
     config: TelegramConfig,
-    state: Mutex<State>,
-    version: watch::Sender<u64>,
-    /// How far the time of the platform is ahead of its clock, in milliseconds.
-    skew_ms: AtomicI64,
+    shared: Shared<State>,
 }
 
 impl From<Arc<Inner>> for Telegram {
@@ -48,19 +47,21 @@ impl std::fmt::Debug for Telegram {
     }
 }
 
+impl Platform for Telegram {
+    type State = State;
+
+    fn shared(&self) -> &Shared<State> {
+        &self.inner.shared
+    }
+}
+
 impl Telegram {
     /// An empty platform.
     #[must_use]
     pub fn new(config: TelegramConfig) -> Self {
-        let state = Mutex::new(State::new(&config));
-        let (version, _) = watch::channel(0);
+        let shared = Shared::new(config.clock.clone(), State::new(&config));
         Self {
-            inner: Arc::new(Inner {
-                config,
-                state,
-                version,
-                skew_ms: AtomicI64::new(0),
-            }),
+            inner: Arc::new(Inner { config, shared }),
         }
     }
 
@@ -70,34 +71,21 @@ impl Telegram {
 
     /// Moves the platform's time forward.
     pub fn advance(&self, by: Duration) {
-        let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.inner.skew_ms.fetch_add(by, Ordering::SeqCst);
-        self.with(|_| ());
+        self.inner.shared.advance(by);
     }
 
     /// Works on the state without telling those who wait.
     pub(crate) fn quietly<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
-        let skew = self.inner.skew_ms.load(Ordering::SeqCst);
-        let now = self.inner.config.clock.millis().saturating_add(skew);
-        // A panic in a test's closure leaves the state as it was: every step below is whole.
-        let mut state = self
-            .inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        state.now_ms = now;
-        work(&mut state)
+        self.inner.shared.quietly(work)
     }
 
     /// Works on the state, then wakes those who wait for a change.
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
-        let result = self.quietly(work);
-        self.inner.version.send_modify(|version| *version += 1);
-        result
+        self.inner.shared.with(work)
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.inner.version.subscribe()
+        self.inner.shared.changes()
     }
 
     /// Opens an entry in the ledger.
@@ -107,20 +95,21 @@ impl Telegram {
         method: &str,
         params: &Params,
         in_webhook_reply: bool,
-    ) -> Entry {
+    ) -> Entry<Self> {
         // Method names are a word; what else is in the path is cut.
         let method: String = method.chars().take(64).collect();
-        let number = self.with(|state| {
-            let at_ms = state.now_ms;
-            state
-                .ledger
-                .begin(bot, &method, params.record(), at_ms, in_webhook_reply)
-        });
-        Entry {
-            telegram: self.clone(),
-            number,
-            open: true,
-        }
+        let call = Call {
+            number: 0,
+            at_ms: self.quietly(|state| state.now_ms),
+            bot,
+            method,
+            params: params.record(),
+            in_webhook_reply,
+            outcome: Outcome::Pending,
+            status: None,
+            answer: None,
+        };
+        Entry::begin(self, call)
     }
 
     /// Runs any method but `getUpdates`; `method` in lower case.
@@ -249,43 +238,15 @@ fn batch(
     }
     bot.queue.expire(now_ms);
     let mut updates = bot.queue.first(limit);
-    if updates.len() > 1 && state.faults.take_reorder() {
+    if updates.len() > 1 && take(&mut state.faults.reorder) {
         updates.reverse();
     }
     let mut delivered = Vec::with_capacity(updates.len());
     for update in updates {
-        if state.faults.take_duplicate() {
+        if take(&mut state.faults.duplicate) {
             delivered.push(update.clone());
         }
         delivered.push(update);
     }
     Ok(delivered)
-}
-
-/// An open entry in the ledger; dropped without an answer it reads as abandoned by the caller.
-pub(crate) struct Entry {
-    telegram: Telegram,
-    number: u64,
-    open: bool,
-}
-
-impl Entry {
-    pub(crate) fn answered(self, answer: &Answer) {
-        self.end(Outcome::Answered, Some(envelope(answer)));
-    }
-
-    pub(crate) fn end(mut self, outcome: Outcome, answer: Option<(u16, Value)>) {
-        self.open = false;
-        self.telegram
-            .with(|state| state.ledger.end(self.number, outcome, answer));
-    }
-}
-
-impl Drop for Entry {
-    fn drop(&mut self) {
-        if self.open {
-            self.telegram
-                .with(|state| state.ledger.end(self.number, Outcome::Abandoned, None));
-        }
-    }
 }

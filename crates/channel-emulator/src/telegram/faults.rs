@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::common::faults::Rules;
+
 /// What goes wrong with a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
@@ -37,61 +39,15 @@ pub enum Fault {
     Hang,
 }
 
-/// A fault with the calls it is meant for.
-#[derive(Debug, Clone)]
-struct Rule {
-    method: Option<String>,
-    remaining: u32,
-    fault: Fault,
-}
-
 /// All switches.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    rules: Vec<Rule>,
+    /// Faults of calls.
+    pub(crate) rules: Rules<Fault>,
     /// Long polls are never answered, as behind a router that forgot the connection.
     pub(crate) hold_polls: bool,
     /// So many updates are delivered twice.
     pub(crate) duplicate: u32,
     /// So many batches are delivered in reverse order.
     pub(crate) reorder: u32,
-}
-
-impl Plan {
-    /// Rules kept at most; a script that sets them in a loop forgets the oldest.
-    const MAX_RULES: usize = 1000;
-
-    pub(crate) fn add(&mut self, method: Option<&str>, count: u32, fault: Fault) {
-        if self.rules.len() >= Self::MAX_RULES {
-            self.rules.remove(0);
-        }
-        self.rules.push(Rule {
-            method: method.map(str::to_ascii_lowercase),
-            remaining: count,
-            fault,
-        });
-    }
-
-    /// The fault for a call of `method` (in lower case), counted down.
-    pub(crate) fn take(&mut self, method: &str) -> Option<Fault> {
-        let matches =
-            |rule: &&mut Rule| rule.method.as_deref().is_none_or(|wanted| wanted == method);
-        let rule = self.rules.iter_mut().find(matches)?;
-        rule.remaining = rule.remaining.saturating_sub(1);
-        let fault = rule.fault.clone();
-        self.rules.retain(|rule| rule.remaining > 0);
-        Some(fault)
-    }
-
-    pub(crate) fn take_duplicate(&mut self) -> bool {
-        let due = self.duplicate > 0;
-        self.duplicate = self.duplicate.saturating_sub(1);
-        due
-    }
-
-    pub(crate) fn take_reorder(&mut self) -> bool {
-        let due = self.reorder > 0;
-        self.reorder = self.reorder.saturating_sub(1);
-        due
-    }
 }

@@ -14,10 +14,10 @@ use url::Url;
 use super::answer::{Answer, ApiError, envelope, respond};
 use super::engine::Telegram;
 use super::faults::Fault;
-use super::ledger::Outcome;
 use super::methods::is_loopback;
 use super::params::{Params, Upload};
 use crate::client;
+use crate::common::ledger::Outcome;
 use crate::server::{Cut, cut};
 
 /// Files given by address; beyond this the platform does not fetch them.
@@ -48,7 +48,7 @@ pub(crate) async fn serve(Shared(telegram): Shared<Telegram>, request: Request<B
             let answer = Err(error);
             telegram
                 .begin(claimed, &method, &Params::default(), false)
-                .answered(&answer);
+                .end(Outcome::Answered, Some(envelope(&answer)));
             respond(&answer)
         }
     }
@@ -88,13 +88,13 @@ async fn call(
             let answer = Err(error);
             telegram
                 .begin(bot, method, &Params::default(), false)
-                .answered(&answer);
+                .end(Outcome::Answered, Some(envelope(&answer)));
             return respond(&answer);
         }
     };
     let entry = telegram.begin(bot, method, &params, false);
     let mut lose_answer = false;
-    match telegram.with(|state| state.faults.take(&name)) {
+    match telegram.with(|state| state.faults.rules.take(&name)) {
         None => {}
         Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Some(Fault::LoseAnswer) => lose_answer = true,
@@ -105,7 +105,7 @@ async fn call(
         Some(Fault::Hang) => return std::future::pending().await,
         Some(Fault::TooManyRequests { retry_after }) => {
             let answer = Err(ApiError::too_many(retry_after));
-            entry.answered(&answer);
+            entry.end(Outcome::Answered, Some(envelope(&answer)));
             return respond(&answer);
         }
         Some(Fault::Refuse {
@@ -113,12 +113,12 @@ async fn call(
             description,
         }) => {
             let answer = Err(ApiError::new(error_code, description));
-            entry.answered(&answer);
+            entry.end(Outcome::Answered, Some(envelope(&answer)));
             return respond(&answer);
         }
         Some(Fault::ServerError { status }) => {
             let answer = Err(ApiError::new(status, "Internal Server Error"));
-            entry.answered(&answer);
+            entry.end(Outcome::Answered, Some(envelope(&answer)));
             return server_error(status, &answer);
         }
     }
@@ -132,7 +132,7 @@ async fn call(
         entry.end(Outcome::AnswerLost, Some(envelope(&answer)));
         return cut(connection).await;
     }
-    entry.answered(&answer);
+    entry.end(Outcome::Answered, Some(envelope(&answer)));
     respond(&answer)
 }
 

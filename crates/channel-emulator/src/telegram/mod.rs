@@ -34,11 +34,15 @@ pub use engine::Telegram;
 pub use faults::Fault;
 pub use files::FileKind;
 pub use flood::FloodLimits;
-pub use ledger::{Call, Outcome};
+pub use ledger::Call;
 pub use model::{Author, Place, Standing};
 pub use post::{ActionError, Group, Post, PostFile};
 pub use view::{Callback, ChatAction, Delivery, Draft, MessageView, View};
 
+pub use crate::common::ledger::Outcome;
+pub use crate::common::shared::WaitError;
+
+use crate::common::shared::Platform as _;
 use crate::server::Server;
 use model::{Bot, Token, User, Wanted};
 use queue::Queue;
@@ -77,11 +81,6 @@ impl Deref for TelegramServer {
         &self.telegram
     }
 }
-
-/// A condition that did not come true in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("telegram emulator: the awaited state did not come within {0:?}")]
-pub struct WaitError(Duration);
 
 /// What of a bot account can be chosen when it is made.
 #[derive(Debug, Clone)]
@@ -399,18 +398,9 @@ impl Telegram {
         patience: Duration,
         mut look: impl FnMut(View<'_>) -> Option<R>,
     ) -> Result<R, WaitError> {
-        let deadline = tokio::time::Instant::now() + patience;
-        let mut changes = self.changes();
-        loop {
-            changes.mark_unchanged();
-            if let Some(found) = self.look(&mut look) {
-                return Ok(found);
-            }
-            match tokio::time::timeout_at(deadline, changes.changed()).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(WaitError(patience)),
-            }
-        }
+        self.shared()
+            .wait_for(patience, || self.look(&mut look))
+            .await
     }
 
     /// Everything a bot has sent.
@@ -446,12 +436,13 @@ impl Faults<'_> {
     /// The next `count` calls of `method` meet this fault.
     pub fn next(&self, method: &str, count: u32, fault: Fault) {
         self.0
-            .with(|state| state.faults.add(Some(method), count, fault));
+            .with(|state| state.faults.rules.add(Some(method), count, fault));
     }
 
     /// The next `count` calls of any method meet this fault.
     pub fn next_any(&self, count: u32, fault: Fault) {
-        self.0.with(|state| state.faults.add(None, count, fault));
+        self.0
+            .with(|state| state.faults.rules.add(None, count, fault));
     }
 
     /// While set, long polls are never answered, and those that were caught stay silent for ever: the connection

@@ -9,9 +9,12 @@ use super::config::TelegramConfig;
 use super::faults::Plan;
 use super::files::Files;
 use super::flood::Flood;
-use super::ledger::Ledger;
+use super::ledger::Call;
 use super::model::{Author, Bot, Chat, Message, Place, Sort, User, put};
 use super::view::{Callback, ChatAction, Delivery, Draft};
+use crate::common::ledger::Ledger;
+use crate::common::random::Sequence;
+use crate::common::shared::Stateful;
 
 /// Messages kept per chat.
 const MAX_MESSAGES: usize = 20_000;
@@ -30,13 +33,24 @@ pub(crate) struct State {
     pub(crate) chats: HashMap<Place, Chat>,
     pub(crate) files: Files,
     pub(crate) callbacks: BTreeMap<String, Callback>,
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Ledger<Call>,
     pub(crate) chat_actions: VecDeque<ChatAction>,
     pub(crate) drafts: VecDeque<Draft>,
     pub(crate) deliveries: VecDeque<Delivery>,
     pub(crate) flood: Flood,
     pub(crate) faults: Plan,
-    random: u64,
+    random: Sequence,
+}
+
+impl Stateful for State {
+    type Call = Call;
+
+    fn set_now(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+    }
+    fn ledger(&mut self) -> &mut Ledger<Call> {
+        &mut self.ledger
+    }
 }
 
 impl State {
@@ -54,7 +68,7 @@ impl State {
             deliveries: VecDeque::new(),
             flood: Flood::new(config.flood_control, config.flood_limits),
             faults: Plan::default(),
-            random: config.seed,
+            random: Sequence::new(config.seed),
         }
     }
 
@@ -65,11 +79,7 @@ impl State {
 
     /// The next number of a fixed sequence (splitmix64): ids look random, runs repeat.
     pub(crate) const fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.random.next()
     }
 
     /// A number that could be an id of the platform.

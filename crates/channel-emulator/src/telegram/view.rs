@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::ledger::Call;
 use super::model::{Author, Message, Place};
 use super::state::State;
+use crate::common::ledger::Outcome;
 
 /// A message with its history.
 #[derive(Debug, Clone, Serialize)]
@@ -232,6 +233,6 @@ impl<'a> View<'a> {
         has_webhook
             || self
                 .calls_of("getUpdates")
-                .any(|call| call.bot == bot && call.outcome == super::ledger::Outcome::Pending)
+                .any(|call| call.bot == bot && call.outcome == Outcome::Pending)
     }
 }

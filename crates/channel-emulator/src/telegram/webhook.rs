@@ -8,12 +8,15 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+use super::answer::envelope;
 use super::engine::{Inner, Telegram};
 use super::params::Params;
 use super::queue::Parcel;
 use super::state::log;
 use super::view::Delivery;
 use crate::client;
+use crate::common::faults::take;
+use crate::common::ledger::Outcome;
 
 /// The most that is read of a webhook's answer.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -61,7 +64,7 @@ pub(crate) async fn serve(platform: Weak<Inner>, bot: i64, generation: u64) {
                 .saturating_sub(account.queue.in_flight());
             let parcels = account.queue.due(room, reverse, Instant::now());
             if reverse && parcels.len() > 1 {
-                state.faults.take_reorder();
+                take(&mut state.faults.reorder);
             }
             Some((
                 parcels,
@@ -109,7 +112,7 @@ async fn deliver(
     if let Some(secret) = secret.and_then(|secret| HeaderValue::from_str(&secret).ok()) {
         headers.push(("x-telegram-bot-api-secret-token", secret));
     }
-    let twice = telegram.quietly(|state| state.faults.take_duplicate());
+    let twice = telegram.quietly(|state| take(&mut state.faults.duplicate));
     let timeout = telegram.config().webhook_timeout;
     let mut answer = Err(String::new());
     for _ in 0..=u8::from(twice) {
@@ -183,5 +186,5 @@ fn reply(telegram: &Telegram, bot: i64, body: &[u8]) {
     let params = Params::from_object(fields);
     let call = telegram.begin(bot, &method, &params, true);
     let answer = telegram.execute(bot, &method.to_ascii_lowercase(), &params);
-    call.answered(&answer);
+    call.end(Outcome::Answered, Some(envelope(&answer)));
 }
