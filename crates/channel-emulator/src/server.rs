@@ -98,14 +98,17 @@ async fn accept(listener: TcpListener, router: Router, closed: watch::Receiver<b
 async fn connection(socket: TcpStream, router: Router, mut closed: watch::Receiver<bool>) {
     let (cut, mut cuts) = watch::channel(false);
     let cut = Cut(Arc::new(cut));
+    let end = Closed(closed.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(cut.clone());
+        request.extensions_mut().insert(end.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .serve_connection(TokioIo::new(socket), service);
+        .serve_connection(TokioIo::new(socket), service)
+        .with_upgrades();
     tokio::select! {
         _ = serving => {}
         _ = cuts.wait_for(|cut| *cut) => {}
@@ -116,6 +119,18 @@ async fn connection(socket: TcpStream, router: Router, mut closed: watch::Receiv
 /// Found in the extensions of each request: drops the connection the request came on.
 #[derive(Clone, Debug)]
 pub(crate) struct Cut(Arc<watch::Sender<bool>>);
+
+/// Found in the extensions of each request: the end of the server, for connections that have become something else.
+#[derive(Clone, Debug)]
+pub(crate) struct Closed(watch::Receiver<bool>);
+
+#[allow(dead_code, reason = "only platforms with sockets wait for it")]
+impl Closed {
+    /// Returns when the server stops.
+    pub(crate) async fn wait(mut self) {
+        let _ = self.0.wait_for(|closed| *closed).await;
+    }
+}
 
 /// Drops the connection instead of answering.
 ///
