@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod feishu;
 pub mod line;
 pub mod telegram;
 
@@ -11,6 +12,7 @@ mod server;
 pub use clock::Clock;
 pub use common::ledger::Outcome;
 pub use common::shared::WaitError;
+pub use feishu::{Feishu, FeishuConfig, FeishuServer};
 pub use line::{Line, LineConfig, LineServer};
 pub use server::Server;
 pub use telegram::{Telegram, TelegramConfig, TelegramServer};

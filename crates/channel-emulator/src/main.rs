@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use channel_emulator::Server;
+use channel_emulator::feishu::{Feishu, FeishuConfig, NewApp};
 use channel_emulator::line::{Line, LineConfig, NewBot};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
 
 const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]... \
-                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]...";
+                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
+                     [--feishu-app APP_ID:SECRET:NAME]...";
 
 struct Arguments {
     bind: SocketAddr,
     telegram_bots: Vec<(String, String)>,
     line_data: SocketAddr,
     line_bots: Vec<NewBot>,
+    feishu_apps: Vec<NewApp>,
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -24,6 +27,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
         telegram_bots: Vec::new(),
         line_data: SocketAddr::from(([127, 0, 0, 1], 0)),
         line_bots: Vec::new(),
+        feishu_apps: Vec::new(),
     };
     while let Some(option) = given.next() {
         let mut value = || {
@@ -63,6 +67,16 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 };
                 arguments.line_bots.push(NewBot::new(secret, token, name));
             }
+            "--feishu-app" => {
+                let value = value()?;
+                let mut parts = value.splitn(3, ':');
+                let (Some(id), Some(secret), Some(name)) =
+                    (parts.next(), parts.next(), parts.next())
+                else {
+                    return Err("--feishu-app needs APP_ID:SECRET:NAME".to_owned());
+                };
+                arguments.feishu_apps.push(NewApp::new(id, secret, name));
+            }
             _ => return Err(format!("unknown option {option}")),
         }
     }
@@ -80,12 +94,23 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     for bot in &arguments.line_bots {
         line.add_bot(bot).map_err(|error| error.to_string())?;
     }
+    let feishu = Feishu::new(FeishuConfig::default());
+    for app in &arguments.feishu_apps {
+        feishu.add_app(app).map_err(|error| error.to_string())?;
+    }
     let listen = async |address: SocketAddr, router| {
         Server::start(address, router)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))
     };
-    let api = listen(arguments.bind, telegram.router().merge(line.router())).await?;
+    let api = listen(
+        arguments.bind,
+        telegram
+            .router()
+            .merge(line.router())
+            .merge(feishu.router()),
+    )
+    .await?;
     let data = listen(arguments.line_data, line.data_router()).await?;
     let mut output = std::io::stdout();
     writeln!(output, "line-data {}", data.base_url())

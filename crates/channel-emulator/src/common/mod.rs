@@ -3,6 +3,7 @@
 
 pub(crate) mod control;
 pub(crate) mod faults;
+pub(crate) mod json;
 pub(crate) mod ledger;
 pub(crate) mod random;
 pub(crate) mod shared;
