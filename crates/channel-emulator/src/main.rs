@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use channel_emulator::Server;
 use channel_emulator::feishu::{Feishu, FeishuConfig, NewApp};
@@ -11,7 +12,7 @@ use channel_emulator::telegram::{Telegram, TelegramConfig};
 
 const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]... \
                      [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
-                     [--feishu-app APP_ID:SECRET:NAME]...";
+                     [--feishu-app APP_ID:SECRET:NAME]... [--feishu-fast]";
 
 struct Arguments {
     bind: SocketAddr,
@@ -19,6 +20,8 @@ struct Arguments {
     line_data: SocketAddr,
     line_bots: Vec<NewBot>,
     feishu_apps: Vec<NewApp>,
+    /// Who is cut off comes back after a second, and so do events.
+    feishu_fast: bool,
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -28,6 +31,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
         line_data: SocketAddr::from(([127, 0, 0, 1], 0)),
         line_bots: Vec::new(),
         feishu_apps: Vec::new(),
+        feishu_fast: false,
     };
     while let Some(option) = given.next() {
         let mut value = || {
@@ -67,6 +71,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 };
                 arguments.line_bots.push(NewBot::new(secret, token, name));
             }
+            "--feishu-fast" => arguments.feishu_fast = true,
             "--feishu-app" => {
                 let value = value()?;
                 let mut parts = value.splitn(3, ':');
@@ -94,7 +99,14 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     for bot in &arguments.line_bots {
         line.add_bot(bot).map_err(|error| error.to_string())?;
     }
-    let feishu = Feishu::new(FeishuConfig::default());
+    let second = Duration::from_secs(1);
+    let feishu = Feishu::new(if arguments.feishu_fast {
+        FeishuConfig::default()
+            .connection(2, 1, 1)
+            .redelivery(&[second, second])
+    } else {
+        FeishuConfig::default()
+    });
     for app in &arguments.feishu_apps {
         feishu.add_app(app).map_err(|error| error.to_string())?;
     }

@@ -26,7 +26,6 @@ const KINDS: [&str; 7] = ["opus", "mp4", "pdf", "doc", "xls", "ppt", "stream"];
 #[derive(Debug, Clone)]
 pub(crate) struct Upload {
     field: String,
-    has_name: bool,
     bytes: Bytes,
 }
 
@@ -40,18 +39,13 @@ pub(crate) async fn form(kind: &str, body: Bytes) -> Result<(Value, Option<Uploa
     let mut upload = None;
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         let name = field.name().unwrap_or_default().to_owned();
-        let has_name = field.file_name().is_some_and(|name| !name.is_empty());
         if fields.len() >= MAX_FIELDS {
             return Err(ApiError::new(234_001, "Invalid request param."));
         }
         if name == "image" || name == "file" {
             let bytes = field.bytes().await.map_err(malformed)?;
             fields.insert(name.clone(), json!({ "bytes": bytes.len() }));
-            upload = Some(Upload {
-                field: name,
-                has_name,
-                bytes,
-            });
+            upload = Some(Upload { field: name, bytes });
         } else {
             let text = field.text().await.map_err(malformed)?;
             fields.insert(name, text.into());
@@ -62,8 +56,9 @@ pub(crate) async fn form(kind: &str, body: Bytes) -> Result<(Value, Option<Uploa
 
 fn taken(context: &mut Context<'_>, field: &str, limit: usize) -> Result<Bytes, ApiError> {
     let upload = context.upload.take();
+    // The official SDKs send files without a file name.
     let upload = upload
-        .filter(|upload| upload.field == field && upload.has_name)
+        .filter(|upload| upload.field == field)
         .ok_or_else(|| ApiError::new(234_001, "Invalid request param."))?;
     if upload.bytes.is_empty() {
         return Err(ApiError::new(234_010, "File's size can't be 0."));
