@@ -6,6 +6,7 @@
 )]
 
 mod api;
+mod feishu;
 mod line_account;
 mod line_api;
 mod line_sending;
