@@ -2,6 +2,7 @@
 
 pub mod line;
 pub mod telegram;
+pub mod wecom;
 
 mod client;
 mod clock;
@@ -14,3 +15,4 @@ pub use common::shared::WaitError;
 pub use line::{Line, LineConfig, LineServer};
 pub use server::Server;
 pub use telegram::{Telegram, TelegramConfig, TelegramServer};
+pub use wecom::{Wecom, WecomConfig, WecomServer};

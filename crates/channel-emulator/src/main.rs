@@ -7,15 +7,19 @@ use std::process::ExitCode;
 use channel_emulator::Server;
 use channel_emulator::line::{Line, LineConfig, NewBot};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
+use channel_emulator::wecom::{self, Wecom, WecomConfig};
 
 const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]... \
-                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]...";
+                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
+                     [--wecom-group-bot KEY]... [--wecom-app CORP:SECRET:AGENT]... [--wecom-ai-bot ID]... \
+                     [--wecom-link-bot ID:SECRET]...";
 
 struct Arguments {
     bind: SocketAddr,
     telegram_bots: Vec<(String, String)>,
     line_data: SocketAddr,
     line_bots: Vec<NewBot>,
+    wecom_bots: Vec<wecom::NewBot>,
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -24,6 +28,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
         telegram_bots: Vec::new(),
         line_data: SocketAddr::from(([127, 0, 0, 1], 0)),
         line_bots: Vec::new(),
+        wecom_bots: Vec::new(),
     };
     while let Some(option) = given.next() {
         let mut value = || {
@@ -63,10 +68,29 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 };
                 arguments.line_bots.push(NewBot::new(secret, token, name));
             }
+            "--wecom-group-bot" | "--wecom-app" | "--wecom-ai-bot" | "--wecom-link-bot" => {
+                let bot = wecom_bot(&option, &value()?)?;
+                arguments.wecom_bots.push(bot);
+            }
             _ => return Err(format!("unknown option {option}")),
         }
     }
     Ok(arguments)
+}
+
+/// A WeCom bot without a callback, which the control API sets.
+fn wecom_bot(option: &str, value: &str) -> Result<wecom::NewBot, String> {
+    let parts: Vec<&str> = value.split(':').collect();
+    match (option, parts.as_slice()) {
+        ("--wecom-group-bot", [key]) => Ok(wecom::NewBot::group(key)),
+        ("--wecom-ai-bot", [id]) => Ok(wecom::NewBot::ai(id)),
+        ("--wecom-link-bot", [id, secret]) => Ok(wecom::NewBot::link(id, secret)),
+        ("--wecom-app", [corp, secret, agent]) => {
+            let agent = agent.parse().map_err(|_| "AGENT is a number".to_owned())?;
+            Ok(wecom::NewBot::app(corp, secret, agent))
+        }
+        _ => Err(format!("{option} needs a value of another form")),
+    }
 }
 
 async fn run(arguments: Arguments) -> Result<(), String> {
@@ -80,12 +104,18 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     for bot in &arguments.line_bots {
         line.add_bot(bot).map_err(|error| error.to_string())?;
     }
+    let wecom = Wecom::new(WecomConfig::default());
+    for bot in &arguments.wecom_bots {
+        wecom.add_bot(bot).map_err(|error| error.to_string())?;
+    }
     let listen = async |address: SocketAddr, router| {
         Server::start(address, router)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))
     };
-    let api = listen(arguments.bind, telegram.router().merge(line.router())).await?;
+    let router = telegram.router().merge(line.router()).merge(wecom.router());
+    let api = listen(arguments.bind, router).await?;
+    wecom.set_public_base(&api.base_url());
     let data = listen(arguments.line_data, line.data_router()).await?;
     let mut output = std::io::stdout();
     writeln!(output, "line-data {}", data.base_url())
