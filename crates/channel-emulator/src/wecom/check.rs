@@ -37,7 +37,11 @@ fn string<'a>(part: &'a Value, name: &str) -> &'a str {
 /// The `msgtype` of a message, with the object of that name.
 pub(crate) fn kind(body: &Value) -> Result<&str, ApiError> {
     let kind = string(body, "msgtype");
-    if kind.is_empty() || !body.get(kind).is_some_and(Value::is_object) {
+    let part = match kind {
+        "stream_with_template_card" => "stream",
+        other => other,
+    };
+    if part.is_empty() || !body.get(part).is_some_and(Value::is_object) {
         return Err(ApiError::kind());
     }
     Ok(kind)

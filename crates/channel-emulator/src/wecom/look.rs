@@ -122,7 +122,7 @@ impl Wecom {
     pub fn revoke_token(&self, bot: &str) {
         self.with(|state| {
             if let Some(bot) = state.bots.get_mut(bot) {
-                bot.token = None;
+                bot.retire(40014);
             }
         });
     }

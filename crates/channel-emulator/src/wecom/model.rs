@@ -10,6 +10,9 @@ use url::Url;
 
 use super::cipher::Key;
 
+/// Tokens that are remembered after their life.
+const OLD_TOKENS: usize = 100;
+
 /// A secret, kept out of every `Debug`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Hidden(pub(crate) String);
@@ -164,8 +167,8 @@ pub(crate) struct Bot {
     pub(crate) callback: Option<Callback>,
     /// The access token, and until when it lives, in milliseconds.
     pub(crate) token: Option<(Hidden, i64)>,
-    /// Tokens that have lived.
-    pub(crate) old_tokens: VecDeque<Hidden>,
+    /// Tokens that have lived, and what they are answered now.
+    pub(crate) old_tokens: VecDeque<(Hidden, i64)>,
     /// Chats that have spoken to it.
     pub(crate) spoken: BTreeSet<String>,
     /// `task_id`s of cards that it has sent.
@@ -181,6 +184,16 @@ impl Bot {
         match self.product {
             Product::App => &self.corp,
             _ => "",
+        }
+    }
+
+    /// Puts the access token among those that have lived; it is answered `code` from now on.
+    pub(crate) fn retire(&mut self, code: i64) {
+        if self.old_tokens.len() >= OLD_TOKENS {
+            self.old_tokens.pop_front();
+        }
+        if let Some((old, _)) = self.token.take() {
+            self.old_tokens.push_back((old, code));
         }
     }
 

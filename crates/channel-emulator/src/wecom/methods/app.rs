@@ -8,8 +8,8 @@ use crate::wecom::check;
 use crate::wecom::limits::{APP_MEMBER_RATE, RECALL_MS};
 use crate::wecom::model::{Author, Hidden, Product, Via};
 
-/// Tokens that are remembered as expired.
-const OLD_TOKENS: usize = 100;
+/// What an expired token is answered. <https://developer.work.weixin.qq.com/document/path/90313>
+const EXPIRED: i64 = 42001;
 /// The interval of `enable_duplicate_check`, in seconds: its default, and the longest.
 const DUPLICATE: (i64, i64) = (1800, 4 * 3600);
 /// Receivers of a message at most.
@@ -50,12 +50,7 @@ pub(super) fn token(context: &mut Context<'_>) -> Answer {
     let life = i64::try_from(context.config.token_life.as_millis()).unwrap_or(i64::MAX);
     let bot = state.bots.get_mut(&app).ok_or_else(ApiError::json)?;
     if bot.token.as_ref().is_none_or(|(_, until)| now >= *until) {
-        if let Some((old, _)) = bot.token.take() {
-            if bot.old_tokens.len() >= OLD_TOKENS {
-                bot.old_tokens.pop_front();
-            }
-            bot.old_tokens.push_back(old);
-        }
+        bot.retire(EXPIRED);
         bot.token = Some((Hidden(fresh), now.saturating_add(life)));
     }
     // Until it expires, the same one is given again.

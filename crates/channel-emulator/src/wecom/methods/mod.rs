@@ -60,10 +60,10 @@ impl Context<'_> {
                         Err(ApiError::new(42001, "access_token expired"))
                     };
                 }
-                _ if bot.old_tokens.iter().any(|old| old.0 == token) => {
-                    return Err(ApiError::new(42001, "access_token expired"));
-                }
                 _ => {}
+            }
+            if let Some((_, code)) = bot.old_tokens.iter().find(|(old, _)| old.0 == token) {
+                return Err(ApiError::new(*code, "access_token expired or invalid"));
             }
         }
         Err(ApiError::new(40014, "invalid access_token"))
@@ -108,11 +108,8 @@ pub(crate) fn owner(
             let token = param("access_token")?;
             let mut bots = state.bots.values();
             bots.find(|bot| {
-                let current = bot.token.as_ref().map(|(own, _)| own);
-                current
-                    .into_iter()
-                    .chain(&bot.old_tokens)
-                    .any(|own| own.0 == token)
+                let mut all = bot.token.iter().chain(&bot.old_tokens);
+                all.any(|(own, _)| own.0 == token)
             })
             .map(|bot| bot.id.clone())
         }
