@@ -11,12 +11,12 @@ use url::Url;
 
 use super::cipher::sign;
 use super::engine::{Inner, Wecom, upgrade};
-use super::faults::take;
 use super::model::{ActionError, Bot, Callback, Cause, Delivery, Parcel, Product, Topic};
 use super::passive;
 use super::state::{State, log};
 use super::xml::Element;
 use crate::client;
+use crate::common::faults::take;
 
 /// The most that is read of an answer: a stream with pictures in it.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;

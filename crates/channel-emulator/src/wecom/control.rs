@@ -2,9 +2,7 @@
 //!
 //! Bodies must be `application/json`, so a web page cannot reach it without a preflight, which is never granted.
 
-use std::time::Duration;
-
-use axum::extract::{Path, Query, State as Shared};
+use axum::extract::{Path, State as Shared};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,22 +14,16 @@ use serde_json::{Value, json};
 
 use super::engine::Wecom;
 use super::faults::Fault;
-use super::ledger::{Call, Outcome};
 use super::model::{ActionError, NewBot};
 use super::post::Post;
-
-/// The longest a request may wait for a change, in milliseconds.
-const MAX_WAIT_MS: u64 = 30_000;
+use crate::common::control::{self, Controlled, answer};
 
 pub(super) fn router() -> Router<Wecom> {
-    Router::new()
+    control::routes()
         .route("/bots", post(add_bot))
         .route("/users", post(add_user))
         .route("/groups", post(add_group))
         .route("/actions", post(act))
-        .route("/faults", post(set_faults).delete(clear_faults))
-        .route("/clock", post(advance))
-        .route("/calls", get(calls))
         .route("/deliveries", get(deliveries))
         .route("/media/{id}", get(media))
         .route("/bots/{bot}/check", post(check))
@@ -181,17 +173,6 @@ impl Wecom {
     }
 }
 
-fn answer(result: Result<Value, ActionError>) -> Response {
-    match result {
-        Ok(value) => Json(value).into_response(),
-        Err(error) => (
-            StatusCode::BAD_REQUEST,
-            Json(json!({"error": error.to_string()})),
-        )
-            .into_response(),
-    }
-}
-
 async fn add_bot(Shared(wecom): Shared<Wecom>, Json(bot): Json<NewBot>) -> Response {
     answer(wecom.add_bot(&bot).map(|id| json!({"bot": id})))
 }
@@ -241,88 +222,34 @@ async fn check(Shared(wecom): Shared<Wecom>, Path(bot): Path<String>) -> Respons
     answer(wecom.check(&bot).await.map(|right| json!({"right": right})))
 }
 
+/// What can be switched beside the faults of calls.
 #[derive(Deserialize)]
-struct NewFaults {
-    /// Absent: any endpoint.
-    method: Option<String>,
-    #[serde(default = "one")]
-    count: u32,
-    fault: Option<Value>,
+pub(crate) struct Switches {
     duplicate_deliveries: Option<u32>,
     wrong_signatures: Option<u32>,
     stale_signatures: Option<u32>,
     noisy_frames: Option<u32>,
 }
 
-const fn one() -> u32 {
-    1
-}
+impl Controlled for Wecom {
+    type Fault = Fault;
+    type Switches = Switches;
 
-async fn set_faults(Shared(wecom): Shared<Wecom>, Json(new): Json<NewFaults>) -> Response {
-    let Ok(fault) = new.fault.map(serde_json::from_value::<Fault>).transpose() else {
-        let error = Json(json!({"error": "unknown fault"}));
-        return (StatusCode::BAD_REQUEST, error).into_response();
-    };
-    wecom.with(|state| {
-        let faults = &mut state.faults;
-        if let Some(fault) = fault {
-            faults.add(new.method.as_deref(), new.count, fault);
-        }
-        faults.duplicate = new.duplicate_deliveries.unwrap_or(faults.duplicate);
-        faults.forge = new.wrong_signatures.unwrap_or(faults.forge);
-        faults.stale = new.stale_signatures.unwrap_or(faults.stale);
-        faults.noise = new.noisy_frames.unwrap_or(faults.noise);
-    });
-    Json(json!({})).into_response()
-}
-
-async fn clear_faults(Shared(wecom): Shared<Wecom>) -> Response {
-    wecom.faults().clear();
-    Json(json!({})).into_response()
-}
-
-#[derive(Deserialize)]
-struct Step {
-    advance_ms: u64,
-}
-
-async fn advance(Shared(wecom): Shared<Wecom>, Json(step): Json<Step>) -> Response {
-    wecom.advance(Duration::from_millis(step.advance_ms));
-    Json(json!({})).into_response()
-}
-
-#[derive(Deserialize)]
-struct CallQuery {
-    method: Option<String>,
-    bot: Option<String>,
-    /// Only calls with a higher number.
-    #[serde(default)]
-    after: u64,
-    /// Wait so long for a finished call to show up.
-    #[serde(default)]
-    wait_ms: u64,
-}
-
-/// Finished calls, and with `wait_ms` the first moment at which there are any.
-async fn calls(Shared(wecom): Shared<Wecom>, Query(query): Query<CallQuery>) -> Response {
-    let wanted = |call: &Call| {
-        call.number > query.after
-            && call.outcome != Outcome::Pending
-            && query
-                .method
-                .as_ref()
-                .is_none_or(|method| *method == call.method)
-            && query.bot.as_ref().is_none_or(|bot| *bot == call.bot)
-    };
-    let patience = Duration::from_millis(query.wait_ms.min(MAX_WAIT_MS));
-    let found = wecom
-        .wait_for(patience, |wecom| {
-            let mut calls = wecom.calls();
-            calls.retain(wanted);
-            Some(calls).filter(|calls| !calls.is_empty())
-        })
-        .await;
-    Json(found.unwrap_or_default()).into_response()
+    fn add_fault(&self, method: Option<&str>, count: u32, fault: Fault) {
+        self.with(|state| state.faults.rules.add(method, count, fault));
+    }
+    fn switch(&self, switches: Switches) {
+        self.with(|state| {
+            let faults = &mut state.faults;
+            faults.duplicate = switches.duplicate_deliveries.unwrap_or(faults.duplicate);
+            faults.forge = switches.wrong_signatures.unwrap_or(faults.forge);
+            faults.stale = switches.stale_signatures.unwrap_or(faults.stale);
+            faults.noise = switches.noisy_frames.unwrap_or(faults.noise);
+        });
+    }
+    fn clear_faults(&self) {
+        self.faults().clear();
+    }
 }
 
 async fn deliveries(Shared(wecom): Shared<Wecom>) -> Response {

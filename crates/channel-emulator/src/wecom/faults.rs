@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::common::faults::Rules;
+
 /// What goes wrong with a call of the API, or with a command on a long connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
@@ -30,18 +32,10 @@ pub enum Fault {
     Hang,
 }
 
-/// A fault with the calls it is meant for.
-#[derive(Debug, Clone)]
-struct Rule {
-    method: Option<String>,
-    remaining: u32,
-    fault: Fault,
-}
-
 /// All switches.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    rules: Vec<Rule>,
+    pub(crate) rules: Rules<Fault>,
     /// So many callbacks are delivered twice.
     pub(crate) duplicate: u32,
     /// So many callbacks carry a wrong signature.
@@ -50,38 +44,4 @@ pub(crate) struct Plan {
     pub(crate) stale: u32,
     /// So many frames of a long connection have control characters in them.
     pub(crate) noise: u32,
-}
-
-impl Plan {
-    /// Rules kept at most; a script that sets them in a loop forgets the oldest.
-    const MAX_RULES: usize = 1000;
-
-    pub(crate) fn add(&mut self, method: Option<&str>, count: u32, fault: Fault) {
-        if self.rules.len() >= Self::MAX_RULES {
-            self.rules.remove(0);
-        }
-        self.rules.push(Rule {
-            method: method.map(str::to_owned),
-            remaining: count,
-            fault,
-        });
-    }
-
-    /// The fault for a call of `method`, counted down.
-    pub(crate) fn take(&mut self, method: &str) -> Option<Fault> {
-        let matches =
-            |rule: &&mut Rule| rule.method.as_deref().is_none_or(|wanted| wanted == method);
-        let rule = self.rules.iter_mut().find(matches)?;
-        rule.remaining = rule.remaining.saturating_sub(1);
-        let fault = rule.fault.clone();
-        self.rules.retain(|rule| rule.remaining > 0);
-        Some(fault)
-    }
-}
-
-/// Counts a switch down; whether it was on.
-pub(crate) const fn take(switch: &mut u32) -> bool {
-    let due = *switch > 0;
-    *switch = switch.saturating_sub(1);
-    due
 }

@@ -13,11 +13,12 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, ApiError, body, respond};
-use super::engine::{Entry, Wecom};
+use super::engine::Wecom;
 use super::faults::Fault;
-use super::ledger::{Call, Outcome};
+use super::ledger::Call;
 use super::limits::MEDIA_URL_MS;
 use super::methods::{self, Context, File};
+use crate::common::ledger::{Entry, Outcome};
 use crate::server::{Cut, cut};
 
 /// What a call brought along.
@@ -60,7 +61,7 @@ pub(crate) async fn api(Shared(wecom): Shared<Wecom>, request: Request<Body>) ->
         answer: None,
     });
     let connection = head.extensions.get::<Cut>().cloned();
-    let fault = wecom.with(|state| state.faults.take(&method));
+    let fault = wecom.with(|state| state.faults.rules.take(&method));
     match &fault {
         Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(*ms)).await,
         Some(Fault::DropBefore) => {
@@ -69,7 +70,10 @@ pub(crate) async fn api(Shared(wecom): Shared<Wecom>, request: Request<Body>) ->
         }
         Some(Fault::Hang) => return std::future::pending().await,
         Some(Fault::ServerError { status }) => {
-            entry.end(Outcome::Answered, Some(json!({"status": status})));
+            entry.end(
+                Outcome::Answered,
+                Some((*status, json!({"status": status}))),
+            );
             return gateway(*status);
         }
         Some(Fault::Refuse { errcode }) => {
@@ -82,7 +86,7 @@ pub(crate) async fn api(Shared(wecom): Shared<Wecom>, request: Request<Body>) ->
         None => execute(&wecom, &head.method, &method, &brought),
     };
     if matches!(fault, Some(Fault::LoseAnswer)) {
-        entry.end(Outcome::AnswerLost, Some(body(&answer, hint)));
+        entry.end(Outcome::AnswerLost, Some((200, body(&answer, hint))));
         return cut(connection).await;
     }
     end(entry, &answer, hint)
@@ -102,10 +106,10 @@ fn execute(wecom: &Wecom, verb: &Method, method: &str, brought: &Brought) -> Ans
 }
 
 /// Answers, and closes the entry in the ledger.
-fn end(entry: Entry, answer: &Answer, hint: u64) -> Response {
+fn end(entry: Entry<Wecom>, answer: &Answer, hint: u64) -> Response {
     let body = body(answer, hint);
     let response = respond(answer, &body);
-    entry.end(Outcome::Answered, Some(body));
+    entry.end(Outcome::Answered, Some((200, body)));
     response
 }
 
@@ -139,10 +143,13 @@ pub(crate) async fn media(Shared(wecom): Shared<Wecom>, Path(id): Path<String>) 
         is_young.then(|| (bytes, media.mime.clone(), media.name.clone()))
     });
     let Some((bytes, mime, name)) = found else {
-        entry.end(Outcome::Answered, Some(json!({"status": 404})));
+        entry.end(Outcome::Answered, Some((404, json!({"status": 404}))));
         return StatusCode::NOT_FOUND.into_response();
     };
-    entry.end(Outcome::Answered, Some(json!({"bytes": bytes.len()})));
+    entry.end(
+        Outcome::Answered,
+        Some((200, json!({"bytes": bytes.len()}))),
+    );
     let name = utf8_percent_encode(&name, NON_ALPHANUMERIC);
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();

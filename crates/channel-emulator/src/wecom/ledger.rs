@@ -1,26 +1,9 @@
 //! The record of every call.
 
-use std::collections::VecDeque;
-
 use serde::Serialize;
 use serde_json::Value;
 
-/// How a call ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It is still waiting.
-    Pending,
-    /// The answer was given to the connection.
-    Answered,
-    /// It was executed, but the connection was dropped instead of answering.
-    AnswerLost,
-    /// The connection was dropped before it was executed.
-    Dropped,
-    /// The caller went away before the answer.
-    Abandoned,
-}
+use crate::common::ledger::{Outcome, Recorded};
 
 /// One call of the API, or one command on a long connection.
 #[derive(Debug, Clone, Serialize)]
@@ -44,48 +27,27 @@ pub struct Call {
     pub answer: Option<Value>,
 }
 
-/// The last calls, oldest first.
-#[derive(Debug)]
-pub(crate) struct Ledger {
-    calls: VecDeque<Call>,
-    count: u64,
-    room: usize,
-}
-
-impl Ledger {
-    pub(crate) const fn new(room: usize) -> Self {
-        Self {
-            calls: VecDeque::new(),
-            count: 0,
-            room,
+impl Recorded for Call {
+    fn number(&self) -> u64 {
+        self.number
+    }
+    fn set_number(&mut self, number: u64) {
+        self.number = number;
+    }
+    fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+    fn end(&mut self, outcome: Outcome, answer: Option<(u16, Value)>) {
+        self.outcome = outcome;
+        if let Some((_, body)) = answer {
+            self.errcode = body.get("errcode").and_then(Value::as_i64);
+            self.answer = Some(body);
         }
     }
-
-    /// Keeps a call and gives it its number.
-    pub(crate) fn begin(&mut self, mut call: Call) -> u64 {
-        self.count += 1;
-        while self.calls.len() >= self.room.max(1) {
-            self.calls.pop_front();
-        }
-        call.number = self.count;
-        self.calls.push_back(call);
-        self.count
+    fn method(&self) -> &str {
+        &self.method
     }
-
-    pub(crate) fn end(&mut self, number: u64, outcome: Outcome, answer: Option<Value>) {
-        let mut newest = self.calls.iter_mut().rev();
-        if let Some(call) = newest.find(|call| call.number == number)
-            && call.outcome == Outcome::Pending
-        {
-            call.outcome = outcome;
-            call.errcode = answer
-                .as_ref()
-                .and_then(|answer| answer.get("errcode")?.as_i64());
-            call.answer = answer;
-        }
-    }
-
-    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
-        self.calls.iter()
+    fn is_by(&self, bot: &str) -> bool {
+        self.bot == bot
     }
 }

@@ -10,11 +10,7 @@ use super::ledger::Call;
 use super::link::disconnect;
 use super::model::{Author, Delivery, MessageView};
 use super::xml;
-
-/// A condition that did not come true in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("wecom emulator: the awaited state did not come within {0:?}")]
-pub struct WaitError(Duration);
+use crate::common::shared::{Platform as _, WaitError};
 
 impl Wecom {
     /// All messages of a chat with a bot, oldest first.
@@ -89,21 +85,7 @@ impl Wecom {
         patience: Duration,
         mut found: impl FnMut(&Self) -> Option<T>,
     ) -> Result<T, WaitError> {
-        let mut changes = self.changes();
-        let wait = async {
-            loop {
-                changes.borrow_and_update();
-                if let Some(found) = found(self) {
-                    return found;
-                }
-                if changes.changed().await.is_err() {
-                    return std::future::pending().await;
-                }
-            }
-        };
-        tokio::time::timeout(patience, wait)
-            .await
-            .map_err(|_| WaitError(patience))
+        self.shared().wait_for(patience, || found(self)).await
     }
 
     /// Lets the access token of an app expire now: 42001 from now on.
@@ -160,12 +142,13 @@ impl Faults<'_> {
     /// The next `count` calls of an endpoint or command (its name in the [`Call`]) fail like this.
     pub fn next(&self, method: &str, count: u32, fault: Fault) {
         self.0
-            .with(|state| state.faults.add(Some(method), count, fault));
+            .with(|state| state.faults.rules.add(Some(method), count, fault));
     }
 
     /// The next `count` calls fail like this, whatever they are.
     pub fn any(&self, count: u32, fault: Fault) {
-        self.0.with(|state| state.faults.add(None, count, fault));
+        self.0
+            .with(|state| state.faults.rules.add(None, count, fault));
     }
 
     /// The next `count` callbacks or frames are delivered twice.

@@ -37,10 +37,13 @@ pub use config::WecomConfig;
 pub use control::Action;
 pub use engine::Wecom;
 pub use faults::Fault;
-pub use ledger::{Call, Outcome};
-pub use look::{Faults, WaitError};
+pub use ledger::Call;
+pub use look::Faults;
 pub use model::{ActionError, Author, Delivery, MessageView, NewBot, Product, Via};
 pub use post::{Post, PostKind};
+
+pub use crate::common::ledger::Outcome;
+pub use crate::common::shared::WaitError;
 
 use crate::server::Server;
 use cipher::Key;
@@ -100,7 +103,7 @@ impl Wecom {
         wecom.deliver();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::start(address, wecom.router()).await?;
-        if wecom.base().is_empty() {
+        if wecom.quietly(|state| state.base.is_empty()) {
             wecom.set_public_base(&server.base_url());
         }
         Ok(WecomServer { wecom, server })
@@ -225,11 +228,11 @@ impl Wecom {
         user: &str,
         post: impl Into<Post>,
     ) -> Result<String, ActionError> {
-        let (post, base) = (post.into(), self.base());
+        let post = post.into();
         let on_link = self.config().link_response_url;
         self.with(|state| {
             let with_url = on_link || state.bot(bot).is_some_and(|b| b.product == Product::Ai);
-            state.post((bot, chat), user, &post, &base, with_url)
+            state.post((bot, chat), user, &post, with_url)
         })
     }
 
@@ -274,8 +277,7 @@ impl Wecom {
         key: &str,
         chosen: &[(String, Vec<String>)],
     ) -> Result<(), ActionError> {
-        let base = self.base();
-        self.with(|state| state.press((bot, chat), user, message, key, chosen, &base))
+        self.with(|state| state.press((bot, chat), user, message, key, chosen))
     }
 
     /// Sends an event of any kind. `fields` are those of its own: elements of an app's XML, or the object named as the
@@ -291,8 +293,7 @@ impl Wecom {
         name: &str,
         fields: Value,
     ) -> Result<String, ActionError> {
-        let base = self.base();
-        self.with(|state| state.event((bot, chat), user, name, fields, &base))
+        self.with(|state| state.event((bot, chat), user, name, fields))
     }
 }
 

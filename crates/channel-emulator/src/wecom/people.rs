@@ -54,7 +54,6 @@ impl State {
         at: (&str, &str),
         user: &str,
         post: &Post,
-        base: &str,
         with_url: bool,
     ) -> Done<String> {
         let product = self.enter(at.0, at.1, user)?;
@@ -76,9 +75,9 @@ impl State {
         }
         let cause = self.cause(Topic::Message, &id, at.1, user);
         let payload = match product {
-            Product::Group => self.group_message(at, user, &id, &post, base)?,
-            Product::App => self.app_message(at.0, user, &id, &post, base)?,
-            Product::Ai | Product::Link => self.ai_message(at, user, &id, &post, base, with_url)?,
+            Product::Group => self.group_message(at, user, &id, &post)?,
+            Product::App => self.app_message(at.0, user, &id, &post)?,
+            Product::Ai | Product::Link => self.ai_message(at, user, &id, &post, with_url)?,
         };
         let shown = json!({"msgtype": post.kind.name(), "text": post.text});
         let author = Author::User(user.to_owned());
@@ -120,12 +119,11 @@ impl State {
         user: &str,
         id: &str,
         post: &Post,
-        base: &str,
     ) -> Done<String> {
         let picture = match post.kind {
             PostKind::Image | PostKind::Mixed => {
                 let media = self.upload(at.0, post, false);
-                format!("{base}/media/{media}")
+                self.media_url(&media)
             }
             PostKind::Text => String::new(),
             _ => return Err(ActionError::NotHere("text and pictures only")),
@@ -163,27 +161,11 @@ impl State {
                 ("text", json!({"content": post.text})),
             ),
         };
-        Ok(tell::group(
-            self,
-            at,
-            user,
-            id,
-            base,
-            post.kind.name(),
-            xml,
-            json,
-        ))
+        Ok(tell::group(self, at, user, id, post.kind.name(), xml, json))
     }
 
     /// <https://developer.work.weixin.qq.com/document/path/90239>
-    fn app_message(
-        &mut self,
-        bot: &str,
-        user: &str,
-        id: &str,
-        post: &Post,
-        base: &str,
-    ) -> Done<String> {
+    fn app_message(&mut self, bot: &str, user: &str, id: &str, post: &Post) -> Done<String> {
         let corp = self
             .bot(bot)
             .map(|bot| bot.corp.clone())
@@ -209,7 +191,7 @@ impl State {
                 let media = self.upload(&corp, post, false);
                 match kind {
                     PostKind::Image => {
-                        fields.push(Element::text("PicUrl", &format!("{base}/media/{media}")));
+                        fields.push(Element::text("PicUrl", &self.media_url(&media)));
                     }
                     PostKind::Voice => fields.push(Element::text("Format", "amr")),
                     PostKind::Video => fields.push(Element::text("ThumbMediaId", &media)),
@@ -238,12 +220,11 @@ impl State {
         user: &str,
         id: &str,
         post: &Post,
-        base: &str,
         with_url: bool,
     ) -> Done<String> {
         let file = |state: &mut Self| {
             let media = state.upload(at.0, post, true);
-            let mut file = json!({"url": format!("{base}/media/{media}")});
+            let mut file = json!({"url": state.media_url(&media)});
             if let Some(key) = state.media_key(&media)
                 && state
                     .bot(at.0)
@@ -267,7 +248,7 @@ impl State {
         };
         let mut body = tell::ai(self, at, user, id);
         if with_url {
-            body.insert("response_url".into(), self.response_url(at, base).into());
+            body.insert("response_url".into(), self.response_url(at).into());
         }
         body.insert("msgtype".into(), post.kind.name().into());
         body.insert(post.kind.name().into(), content);
@@ -293,7 +274,11 @@ impl State {
         }
     }
 
-    fn response_url(&mut self, at: (&str, &str), base: &str) -> String {
+    fn media_url(&self, id: &str) -> String {
+        format!("{}/media/{id}", self.base)
+    }
+
+    fn response_url(&mut self, at: (&str, &str)) -> String {
         let code = self.id("RC");
         bound(&mut self.response_codes);
         let entry = ResponseCode {
@@ -303,7 +288,7 @@ impl State {
             used: false,
         };
         self.response_codes.insert(code.clone(), entry);
-        format!("{base}/cgi-bin/aibot/response?response_code={code}")
+        format!("{}/cgi-bin/aibot/response?response_code={code}", self.base)
     }
 
     /// Opens the chat with a bot, or does what another event of the product says; gives what tells it from others.
@@ -313,7 +298,6 @@ impl State {
         user: &str,
         name: &str,
         fields: Value,
-        base: &str,
     ) -> Done<String> {
         let product = self.enter(at.0, at.1, user)?;
         let id = self.id("evt");
@@ -327,7 +311,7 @@ impl State {
             Product::Group => {
                 let xml = Element::node("Event", vec![Element::text("EventType", name)]);
                 let json = ("event", json!({"event_type": name}));
-                tell::group(self, at, user, &id, base, "event", xml, json)
+                tell::group(self, at, user, &id, "event", xml, json)
             }
             Product::Ai | Product::Link => {
                 let mut event = Map::from_iter([("eventtype".to_owned(), Value::from(name))]);
@@ -362,7 +346,6 @@ impl State {
         message: &str,
         key: &str,
         chosen: &[(String, Vec<String>)],
-        base: &str,
     ) -> Done<()> {
         let product = self.enter(at.0, at.1, user)?;
         let chat = at.1.to_owned();
@@ -372,7 +355,7 @@ impl State {
             .map(|message| message.body.clone())
             .ok_or(ActionError::UnknownMessage)?;
         if product == Product::Group {
-            return self.press_attachment(at, user, &body, key, base);
+            return self.press_attachment(at, user, &body, key);
         }
         let shown = body.get("template_card").cloned().unwrap_or_default();
         if !card::has_key(&shown, key) {
@@ -430,7 +413,7 @@ impl State {
             ]);
             let mut body = tell::ai(self, at, user, &id);
             if product == Product::Ai {
-                body.insert("response_url".into(), self.response_url(at, base).into());
+                body.insert("response_url".into(), self.response_url(at).into());
             }
             body.insert("msgtype".into(), "event".into());
             body.insert("event".into(), event.into());
@@ -447,7 +430,6 @@ impl State {
         user: &str,
         body: &Value,
         key: &str,
-        base: &str,
     ) -> Done<()> {
         let attachment = body.get("attachment").ok_or(ActionError::UnknownMessage)?;
         let actions = match attachment.get("Actions") {
@@ -485,16 +467,7 @@ impl State {
             ],
         );
         let list = json!({"callbackid": callback, "actions": [{"name": name, "value": value, "type": "button"}]});
-        let payload = tell::group(
-            self,
-            at,
-            user,
-            &id,
-            base,
-            "attachment",
-            xml,
-            ("attachment", list),
-        );
+        let payload = tell::group(self, at, user, &id, "attachment", xml, ("attachment", list));
         self.tell(at.0, cause, payload);
         Ok(())
     }

@@ -8,12 +8,16 @@ use tokio::time::Instant;
 use super::answer::ApiError;
 use super::config::WecomConfig;
 use super::faults::Plan;
-use super::ledger::Ledger;
+use super::ledger::Call;
 use super::limits::{HOUR_MS, MINUTE_MS};
 use super::model::{
     Author, Bot, CardCode, Cause, Delivery, Group, Media, MessageView, Parcel, Product,
     ResponseCode, Stream, Topic, Upload, Via,
 };
+use crate::common::faults::take;
+use crate::common::ledger::Ledger;
+use crate::common::random::Sequence;
+use crate::common::shared::Stateful;
 use crate::common::socket::Socket;
 
 /// Entries kept of each table; the oldest go first.
@@ -86,14 +90,27 @@ pub(crate) struct State {
     pub(crate) links: BTreeMap<String, Link>,
     /// Bodies of `message/send` with `enable_duplicate_check`: when they come again, until when, and their answer.
     pub(crate) seen: HashMap<String, (i64, Value)>,
-    pub(crate) ledger: Ledger,
+    pub(crate) ledger: Ledger<Call>,
     pub(crate) deliveries: VecDeque<Delivery>,
     /// Everything that bots were told, in clear, by bot.
     pub(crate) told: VecDeque<(String, String)>,
     rates: HashMap<(String, &'static str), Count>,
     pub(crate) faults: Plan,
-    random: u64,
+    random: Sequence,
     count: u64,
+    /// What the platform calls itself.
+    pub(crate) base: String,
+}
+
+impl Stateful for State {
+    type Call = Call;
+
+    fn set_now(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+    }
+    fn ledger(&mut self) -> &mut Ledger<Call> {
+        &mut self.ledger
+    }
 }
 
 impl State {
@@ -118,18 +135,15 @@ impl State {
             told: VecDeque::new(),
             rates: HashMap::new(),
             faults: Plan::default(),
-            random: config.seed,
+            random: Sequence::new(config.seed),
             count: 0,
+            base: config.public_base.clone().unwrap_or_default(),
         }
     }
 
     /// The next number of a fixed sequence (splitmix64): ids look random, runs repeat.
     pub(crate) const fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.random.next()
     }
 
     /// 16 bytes that look random.
@@ -292,10 +306,10 @@ impl State {
         };
         let mut frame =
             format!(r#"{{"cmd":"{command}","headers":{{"req_id":"{request}"}},"body":{payload}}}"#);
-        if super::faults::take(&mut self.faults.noise) {
+        if take(&mut self.faults.noise) {
             frame = frame.replacen("\"body\":{", "\"body\":\u{1}{\u{b}", 1);
         }
-        let twice = super::faults::take(&mut self.faults.duplicate);
+        let twice = take(&mut self.faults.duplicate);
         let sent = self.links.get_mut(bot).is_some_and(|link| {
             link.remember(request, cause.clone());
             (0..=u8::from(twice)).all(|_| link.socket.text(frame.clone()))

@@ -16,7 +16,6 @@ pub(super) fn group(
     (bot, chat): (&str, &str),
     user: &str,
     id: &str,
-    base: &str,
     kind: &str,
     xml: Element,
     (name, content): (&str, Value),
@@ -25,7 +24,7 @@ pub(super) fn group(
         return String::new();
     };
     let is_json = account.is_json();
-    let webhook = format!("{base}/cgi-bin/webhook/send?key={}", account.key.0);
+    let webhook = format!("{}/cgi-bin/webhook/send?key={}", state.base, account.key.0);
     let called = state.users.get(user).cloned().unwrap_or_default();
     let code = state.id("CI");
     bound(&mut state.chat_codes);
@@ -33,7 +32,7 @@ pub(super) fn group(
     state
         .chat_codes
         .insert(code.clone(), (chat.to_owned(), until));
-    let info = format!("{base}/cgi-bin/webhook/get_chat_info?code={code}");
+    let info = format!("{}/cgi-bin/webhook/get_chat_info?code={code}", state.base);
     let place = if state.is_group(chat) {
         "group"
     } else {

@@ -8,12 +8,13 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::commands::{self, Command};
+use crate::common::ledger::Outcome;
 use crate::common::socket::{Frame, Frames, Settings, Socket, accept as open};
 use crate::server::Closed;
 use crate::wecom::answer::{Answer, ApiError, Reply, body};
 use crate::wecom::engine::Wecom;
 use crate::wecom::faults::Fault;
-use crate::wecom::ledger::{Call, Outcome};
+use crate::wecom::ledger::Call;
 use crate::wecom::model::Product;
 use crate::wecom::state::{Link, State};
 
@@ -108,7 +109,7 @@ impl Connection {
             errcode: None,
             answer: None,
         });
-        let fault = self.wecom.with(|state| state.faults.take(&name));
+        let fault = self.wecom.with(|state| state.faults.rules.take(&name));
         match &fault {
             Some(Fault::Delay { ms }) => tokio::time::sleep(Duration::from_millis(*ms)).await,
             Some(Fault::DropBefore) => {
@@ -129,10 +130,10 @@ impl Connection {
         };
         let shown = body(&answer, self.number);
         if matches!(fault, Some(Fault::LoseAnswer)) {
-            entry.end(Outcome::AnswerLost, Some(shown));
+            entry.end(Outcome::AnswerLost, Some((200, shown)));
             return false;
         }
-        entry.end(Outcome::Answered, Some(shown));
+        entry.end(Outcome::Answered, Some((200, shown)));
         self.acknowledge(&request, &answer)
     }
 
