@@ -19,6 +19,7 @@ mod model;
 mod passive;
 mod people;
 mod post;
+mod press;
 mod state;
 mod tell;
 mod xml;

@@ -279,7 +279,7 @@ impl State {
             return;
         };
         if account.product == Product::Link {
-            self.frame(bot, cause, &payload);
+            self.frame(bot, &cause, &payload);
             return;
         }
         if account.callback.is_none() {
@@ -298,7 +298,7 @@ impl State {
     }
 
     /// <https://developer.work.weixin.qq.com/document/path/101463>
-    fn frame(&mut self, bot: &str, cause: Cause, payload: &str) {
+    fn frame(&mut self, bot: &str, cause: &Cause, payload: &str) {
         let request = self.id("r");
         let command = match cause.topic {
             Topic::Message => "aibot_msg_callback",
@@ -315,9 +315,9 @@ impl State {
             (0..=u8::from(twice)).all(|_| link.socket.text(frame.clone()))
         });
         if sent {
-            self.note(bot, &cause, 1, Some(200), None);
+            self.note(bot, cause, 1, Some(200), None);
         } else {
-            self.note(bot, &cause, 0, None, Some("not connected"));
+            self.note(bot, cause, 0, None, Some("not connected"));
         }
     }
 

@@ -7,10 +7,6 @@ use super::state::{State, bound};
 use super::xml::Element;
 
 /// <https://developer.work.weixin.qq.com/document/path/99399>
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the same in two formats, from everything there is"
-)]
 pub(super) fn group(
     state: &mut State,
     (bot, chat): (&str, &str),

@@ -31,7 +31,7 @@ impl Element {
     }
 
     /// A number, which the platform writes without CDATA.
-    pub(crate) fn number(name: &str, number: impl ToString) -> Self {
+    pub(crate) fn number(name: &str, number: impl std::fmt::Display + Copy) -> Self {
         Self {
             is_plain: true,
             ..Self::text(name, &number.to_string())
