@@ -3,6 +3,7 @@
 pub mod feishu;
 pub mod line;
 pub mod telegram;
+pub mod wecom;
 
 mod client;
 mod clock;
@@ -16,3 +17,4 @@ pub use feishu::{Feishu, FeishuConfig, FeishuServer};
 pub use line::{Line, LineConfig, LineServer};
 pub use server::Server;
 pub use telegram::{Telegram, TelegramConfig, TelegramServer};
+pub use wecom::{Wecom, WecomConfig, WecomServer};

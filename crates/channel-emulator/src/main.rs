@@ -1,129 +1,122 @@
 //! Runs the emulated platforms as a program of their own.
 
+use std::fmt::Display;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use axum::Router;
 use channel_emulator::Server;
-use channel_emulator::feishu::{Feishu, FeishuConfig, NewApp};
-use channel_emulator::line::{Line, LineConfig, NewBot};
+use channel_emulator::feishu::{self, Feishu, FeishuConfig};
+use channel_emulator::line::{self, Line, LineConfig};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
+use channel_emulator::wecom::{self, Wecom, WecomConfig};
 
-const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]... \
+const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] \
+                     [--telegram-bot TOKEN:USERNAME]... \
                      [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
-                     [--feishu-app APP_ID:SECRET:NAME]... [--feishu-fast]";
+                     [--wecom-group-bot KEY]... [--wecom-app CORP:SECRET:AGENT]... [--wecom-ai-bot ID]... \
+                     [--wecom-link-bot ID:SECRET]... \
+                     [--feishu-fast] [--feishu-app APP_ID:SECRET:NAME]...";
 
+/// Where to listen, and what is there from the start; the control APIs add more.
 struct Arguments {
     bind: SocketAddr,
-    telegram_bots: Vec<(String, String)>,
     line_data: SocketAddr,
-    line_bots: Vec<NewBot>,
-    feishu_apps: Vec<NewApp>,
-    /// Who is cut off comes back after a second, and so do events.
-    feishu_fast: bool,
+    telegram: Telegram,
+    line: Line,
+    wecom: Wecom,
+    feishu: Feishu,
 }
 
-fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
+fn arguments(given: &[String]) -> Result<Arguments, String> {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let is_fast = given.iter().any(|option| option == "--feishu-fast");
     let mut arguments = Arguments {
-        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-        telegram_bots: Vec::new(),
-        line_data: SocketAddr::from(([127, 0, 0, 1], 0)),
-        line_bots: Vec::new(),
-        feishu_apps: Vec::new(),
-        feishu_fast: false,
+        bind: loopback,
+        line_data: loopback,
+        telegram: Telegram::new(TelegramConfig::default()),
+        line: Line::new(LineConfig::default()),
+        wecom: Wecom::new(WecomConfig::default()),
+        feishu: Feishu::new(feishu_config(is_fast)),
     };
+    let mut given = given.iter().filter(|option| *option != "--feishu-fast");
     while let Some(option) = given.next() {
-        let mut value = || {
-            given
-                .next()
-                .ok_or_else(|| format!("{option} needs a value"))
-        };
-        match option.as_str() {
-            "--bind" => {
-                arguments.bind = value()?
-                    .parse()
-                    .map_err(|_| "--bind needs ADDRESS:PORT".to_owned())?;
-            }
-            "--telegram-bot" => {
-                let value = value()?;
-                // The token itself has a colon.
-                let (token, username) = value
-                    .rsplit_once(':')
-                    .filter(|(token, _)| token.contains(':'))
-                    .ok_or_else(|| "--telegram-bot needs TOKEN:USERNAME".to_owned())?;
-                arguments
-                    .telegram_bots
-                    .push((token.to_owned(), username.to_owned()));
-            }
-            "--line-data" => {
-                arguments.line_data = value()?
-                    .parse()
-                    .map_err(|_| "--line-data needs ADDRESS:PORT".to_owned())?;
-            }
-            "--line-bot" => {
-                let value = value()?;
-                let mut parts = value.splitn(3, ':');
-                let (Some(secret), Some(token), Some(name)) =
-                    (parts.next(), parts.next(), parts.next())
-                else {
-                    return Err("--line-bot needs SECRET:TOKEN:NAME".to_owned());
-                };
-                arguments.line_bots.push(NewBot::new(secret, token, name));
-            }
-            "--feishu-fast" => arguments.feishu_fast = true,
-            "--feishu-app" => {
-                let value = value()?;
-                let mut parts = value.splitn(3, ':');
-                let (Some(id), Some(secret), Some(name)) =
-                    (parts.next(), parts.next(), parts.next())
-                else {
-                    return Err("--feishu-app needs APP_ID:SECRET:NAME".to_owned());
-                };
-                arguments.feishu_apps.push(NewApp::new(id, secret, name));
-            }
-            _ => return Err(format!("unknown option {option}")),
-        }
+        let value = given
+            .next()
+            .ok_or_else(|| format!("{option} needs a value"))?;
+        arguments.take(option, value)?;
     }
     Ok(arguments)
 }
 
-async fn run(arguments: Arguments) -> Result<(), String> {
-    let telegram = Telegram::new(TelegramConfig::default());
-    for (token, username) in &arguments.telegram_bots {
-        telegram
-            .add_bot(token, username)
-            .map_err(|error| error.to_string())?;
-    }
-    let line = Line::new(LineConfig::default());
-    for bot in &arguments.line_bots {
-        line.add_bot(bot).map_err(|error| error.to_string())?;
-    }
-    let second = Duration::from_secs(1);
-    let feishu = Feishu::new(if arguments.feishu_fast {
-        FeishuConfig::default()
-            .connection(2, 1, 1)
-            .redelivery(&[second, second])
+/// With `--feishu-fast`, who is cut off comes back after a second, and so do events.
+fn feishu_config(is_fast: bool) -> FeishuConfig {
+    let config = FeishuConfig::default();
+    if is_fast {
+        let second = Duration::from_secs(1);
+        config.connection(2, 1, 1).redelivery(&[second, second])
     } else {
-        FeishuConfig::default()
-    });
-    for app in &arguments.feishu_apps {
-        feishu.add_app(app).map_err(|error| error.to_string())?;
+        config
     }
+}
+
+impl Arguments {
+    fn take(&mut self, option: &str, value: &str) -> Result<(), String> {
+        let wrong = || format!("{option} needs a value of another form; see --help");
+        let parts: Vec<&str> = value.split(':').collect();
+        match (option, parts.as_slice()) {
+            ("--bind", _) => self.bind = value.parse().map_err(|_| wrong())?,
+            ("--line-data", _) => self.line_data = value.parse().map_err(|_| wrong())?,
+            // The token itself has a colon.
+            ("--telegram-bot", [id, secret, name]) => {
+                done(self.telegram.add_bot(&format!("{id}:{secret}"), name))?;
+            }
+            ("--line-bot", [secret, token, name]) => {
+                done(self.line.add_bot(&line::NewBot::new(secret, token, name)))?;
+            }
+            ("--wecom-group-bot", [key]) => done(self.wecom.add_bot(&wecom::NewBot::group(key)))?,
+            ("--wecom-ai-bot", [id]) => done(self.wecom.add_bot(&wecom::NewBot::ai(id)))?,
+            ("--wecom-link-bot", [id, secret]) => {
+                done(self.wecom.add_bot(&wecom::NewBot::link(id, secret)))?;
+            }
+            ("--wecom-app", [corp, secret, agent]) => {
+                let agent = agent.parse().map_err(|_| wrong())?;
+                done(self.wecom.add_bot(&wecom::NewBot::app(corp, secret, agent)))?;
+            }
+            ("--feishu-app", [id, secret, name]) => {
+                done(self.feishu.add_app(&feishu::NewApp::new(id, secret, name)))?;
+            }
+            _ if USAGE.contains(&format!("[{option} ")) => return Err(wrong()),
+            _ => return Err(format!("unknown option {option}")),
+        }
+        Ok(())
+    }
+
+    /// Everything but LINE's second host.
+    fn router(&self) -> Router {
+        self.telegram
+            .router()
+            .merge(self.line.router())
+            .merge(self.wecom.router())
+            .merge(self.feishu.router())
+    }
+}
+
+fn done<T>(made: Result<T, impl Display>) -> Result<(), String> {
+    made.map(drop).map_err(|error| error.to_string())
+}
+
+async fn run(arguments: Arguments) -> Result<(), String> {
     let listen = async |address: SocketAddr, router| {
         Server::start(address, router)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))
     };
-    let api = listen(
-        arguments.bind,
-        telegram
-            .router()
-            .merge(line.router())
-            .merge(feishu.router()),
-    )
-    .await?;
-    let data = listen(arguments.line_data, line.data_router()).await?;
+    let api = listen(arguments.bind, arguments.router()).await?;
+    let data = listen(arguments.line_data, arguments.line.data_router()).await?;
+    arguments.wecom.set_public_base(&api.base_url());
     let mut output = std::io::stdout();
     writeln!(output, "line-data {}", data.base_url())
         .and_then(|()| writeln!(output, "emulator {}", api.base_url()))
@@ -149,11 +142,12 @@ fn fail(error: &str) -> ExitCode {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == "--help") {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if given.iter().any(|argument| argument == "--help") {
         let _ = writeln!(std::io::stdout(), "{USAGE}");
         return ExitCode::SUCCESS;
     }
-    match arguments(std::env::args().skip(1)) {
+    match arguments(&given) {
         Err(error) => fail(&format!("{error}\n{USAGE}")),
         Ok(arguments) => match run(arguments).await {
             Ok(()) => ExitCode::SUCCESS,

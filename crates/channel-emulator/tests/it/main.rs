@@ -20,3 +20,6 @@ mod telegram_people;
 mod telegram_polling;
 mod telegram_sending;
 mod telegram_webhook;
+mod wecom;
+mod wecom_api;
+mod wecom_link;
