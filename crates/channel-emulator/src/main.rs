@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use channel_emulator::Server;
+use channel_emulator::discord::{Discord, DiscordConfig};
 use channel_emulator::line::{Line, LineConfig, NewBot};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
 
 const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]... \
-                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]...";
+                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
+                     [--discord-bot TOKEN:NAME]...";
 
 struct Arguments {
     bind: SocketAddr,
     telegram_bots: Vec<(String, String)>,
     line_data: SocketAddr,
     line_bots: Vec<NewBot>,
+    discord_bots: Vec<channel_emulator::discord::NewBot>,
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -24,6 +27,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
         telegram_bots: Vec::new(),
         line_data: SocketAddr::from(([127, 0, 0, 1], 0)),
         line_bots: Vec::new(),
+        discord_bots: Vec::new(),
     };
     while let Some(option) = given.next() {
         let mut value = || {
@@ -63,6 +67,15 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 };
                 arguments.line_bots.push(NewBot::new(secret, token, name));
             }
+            "--discord-bot" => {
+                let value = value()?;
+                let (token, name) = value
+                    .split_once(':')
+                    .ok_or_else(|| "--discord-bot needs TOKEN:NAME".to_owned())?;
+                arguments
+                    .discord_bots
+                    .push(channel_emulator::discord::NewBot::new(token, name));
+            }
             _ => return Err(format!("unknown option {option}")),
         }
     }
@@ -80,12 +93,20 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     for bot in &arguments.line_bots {
         line.add_bot(bot).map_err(|error| error.to_string())?;
     }
+    let discord = Discord::new(DiscordConfig::default());
+    for bot in &arguments.discord_bots {
+        discord.add_bot(bot).map_err(|error| error.to_string())?;
+    }
     let listen = async |address: SocketAddr, router| {
         Server::start(address, router)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))
     };
-    let api = listen(arguments.bind, telegram.router().merge(line.router())).await?;
+    let routers = telegram
+        .router()
+        .merge(line.router())
+        .merge(discord.router());
+    let api = listen(arguments.bind, routers).await?;
     let data = listen(arguments.line_data, line.data_router()).await?;
     let mut output = std::io::stdout();
     writeln!(output, "line-data {}", data.base_url())
