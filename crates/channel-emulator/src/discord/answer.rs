@@ -71,6 +71,11 @@ pub(crate) const NOT_THE_AUTHOR: Known =
     Known(403, 50005, "Cannot edit a message authored by another user");
 pub(crate) const EMPTY_MESSAGE: Known = Known(400, 50006, "Cannot send an empty message");
 pub(crate) const CANNOT_DM: Known = Known(403, 50007, "Cannot send messages to this user");
+pub(crate) const NO_MUTUAL_GUILD: Known = Known(
+    403,
+    50278,
+    "Cannot send messages to this user due to having no mutual guilds",
+);
 pub(crate) const NOT_TEXT: Known = Known(400, 50008, "Cannot send messages in a non-text channel");
 pub(crate) const MISSING_PERMISSIONS: Known = Known(403, 50013, "Missing Permissions");
 pub(crate) const SYSTEM_MESSAGE: Known =

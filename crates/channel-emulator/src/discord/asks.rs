@@ -86,9 +86,9 @@ impl State {
                 modal_data(opened.shown.as_ref(), &values)
             }
         };
-        let body = self.interaction_json(&asked, guild, data);
+        let body = self.interaction_json(&asked, guild, &data);
         self.remember(asked);
-        self.send_off(app, guild, id, body);
+        self.send_off(app, guild, id, &body);
         Ok(id)
     }
 
@@ -147,13 +147,16 @@ impl State {
             }
             if let Some(data) = data.as_object_mut() {
                 put(data, "values", Some(values));
-                put(data, "resolved", Some(json!({})));
+                // Only ids have something to be resolved to; libraries look for it before they look at the values.
+                if kind != 3 {
+                    put(data, "resolved", Some(json!({})));
+                }
             }
         }
         Ok(data)
     }
 
-    fn interaction_json(&self, asked: &Interaction, guild: Option<Id>, data: Value) -> Value {
+    fn interaction_json(&self, asked: &Interaction, guild: Option<Id>, data: &Value) -> Value {
         let channel = self
             .channels
             .get(&asked.channel)
@@ -196,7 +199,7 @@ impl State {
     }
 
     /// Gives an interaction to the endpoint when there is one, and to the gateway when not: never to both.
-    fn send_off(&mut self, app: Id, guild: Option<Id>, id: Id, body: Value) {
+    fn send_off(&mut self, app: Id, guild: Option<Id>, id: Id, body: &Value) {
         let endpoint = self.apps.get(&app).and_then(|app| app.endpoint.clone());
         if let Some(url) = endpoint {
             if self.parcels.len() >= 1000 {
@@ -215,7 +218,7 @@ impl State {
             guild,
             intents: 0,
         };
-        self.emit(to, "INTERACTION_CREATE", &body);
+        self.emit(to, "INTERACTION_CREATE", body);
     }
 }
 

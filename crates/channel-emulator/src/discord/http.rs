@@ -117,12 +117,6 @@ fn admit(
     path: &str,
     headers: &HeaderMap,
 ) -> Result<Admitted, ApiError> {
-    let agent = headers
-        .get(header::USER_AGENT)
-        .and_then(|agent| agent.to_str().ok());
-    if !agent.is_some_and(|agent| agent.starts_with("DiscordBot (")) {
-        return Err(answer::BAD_CLIENT.into());
-    }
     let encoding = headers.get(header::CONTENT_ENCODING);
     if encoding.is_some_and(|encoding| encoding.as_bytes() != b"identity") {
         return Err(ApiError::new(415, 0, "415: Unsupported Media Type"));
@@ -149,6 +143,13 @@ fn admit(
             params: params.of(app),
             app: None,
         });
+    }
+    // Where the token is in the path, the platform takes any client: well-known libraries name themselves only here.
+    let agent = headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok());
+    if !agent.is_some_and(|agent| agent.starts_with("DiscordBot (")) {
+        return Err(answer::BAD_CLIENT.into());
     }
     let token = headers
         .get(header::AUTHORIZATION)
@@ -344,7 +345,11 @@ impl Discord {
             .get(header::HOST)
             .and_then(|host| host.to_str().ok());
         if let Some(host) = host.filter(|host| host.len() <= 255) {
-            self.quietly(|state| host.clone_into(&mut state.authority));
+            self.quietly(|state| {
+                if !state.has_port {
+                    host.clone_into(&mut state.authority);
+                }
+            });
         }
     }
 }

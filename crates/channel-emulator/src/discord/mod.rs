@@ -123,7 +123,7 @@ impl Discord {
     pub async fn on(discord: Self, address: SocketAddr) -> io::Result<DiscordServer> {
         let server = Server::start(address, discord.router()).await?;
         let authority = server.address().to_string();
-        discord.with(|state| state.authority = authority);
+        discord.with(|state| (state.authority, state.has_port) = (authority, true));
         Ok(DiscordServer { discord, server })
     }
 

@@ -129,6 +129,7 @@ impl Discord {
     }
 
     /// Adds a person with an id of choice; gives the id.
+    #[expect(clippy::must_use_candidate, reason = "adding the person is the point")]
     pub fn user_with_id(&self, id: Option<u64>, name: &str) -> u64 {
         self.with(|state| {
             let id = id.unwrap_or_else(|| state.id());
@@ -423,6 +424,15 @@ impl Discord {
     #[must_use]
     pub fn interaction(&self, id: u64) -> Option<InteractionView> {
         self.quietly(|state| state.interaction_view(id))
+    }
+
+    /// The token of an interaction, for a program that answers without having received it; empty when it is unknown.
+    #[must_use]
+    pub fn token_of(&self, interaction: u64) -> String {
+        self.quietly(|state| {
+            let asked = state.interactions.get(&interaction);
+            asked.map(|asked| asked.token.clone()).unwrap_or_default()
+        })
     }
 
     /// Typing indicators that were not ended by a message.

@@ -220,7 +220,10 @@ impl State {
         session.push(room, "RESUMED", &json!({"_trace": ["[\"emulator\",{}]"]}));
         let (shard, intents) = (session.shard, session.intents);
         // Who comes later takes the session over; the older connection is of no use any more.
-        let before = session.connection.replace(number);
+        let before = session
+            .connection
+            .replace(number)
+            .filter(|before| *before != number);
         if let Some(older) = before.and_then(|older| self.connections.get_mut(&older)) {
             older.view.session = None;
             older

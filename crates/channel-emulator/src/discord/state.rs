@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) config: DiscordConfig,
     /// Host and port under which clients reach it.
     pub(crate) authority: String,
+    /// The port is its own, so what callers say about the host does not matter.
+    pub(crate) has_port: bool,
     pub(crate) apps: BTreeMap<Id, App>,
     pub(crate) users: BTreeMap<Id, User>,
     pub(crate) guilds: BTreeMap<Id, Guild>,
@@ -90,6 +92,7 @@ impl State {
             faults: Rules::default(),
             config,
             authority: "127.0.0.1".to_owned(),
+            has_port: false,
             apps: BTreeMap::new(),
             users: BTreeMap::new(),
             guilds: BTreeMap::new(),

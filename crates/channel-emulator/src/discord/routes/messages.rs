@@ -256,6 +256,13 @@ fn may_write(context: &Context<'_>, id: Id, draft: &Draft) -> Result<(), ApiErro
         if !open {
             return Err(answer::CANNOT_DM.into());
         }
+        let wrote = channel
+            .messages
+            .values()
+            .any(|message| message.author == Author::User(user));
+        if !wrote && !state.shares_guild(app, user) {
+            return Err(answer::NO_MUTUAL_GUILD.into());
+        }
     }
     let mut bits = match &channel.thread {
         Some(_) => permission::SEND_IN_THREADS,
