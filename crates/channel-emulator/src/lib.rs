@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod discord;
 pub mod feishu;
 pub mod line;
 pub mod telegram;
@@ -13,6 +14,7 @@ mod server;
 pub use clock::Clock;
 pub use common::ledger::Outcome;
 pub use common::shared::WaitError;
+pub use discord::{Discord, DiscordConfig, DiscordServer};
 pub use feishu::{Feishu, FeishuConfig, FeishuServer};
 pub use line::{Line, LineConfig, LineServer};
 pub use server::Server;

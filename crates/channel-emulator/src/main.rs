@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use channel_emulator::Server;
+use channel_emulator::discord::{self, Discord, DiscordConfig};
 use channel_emulator::feishu::{self, Feishu, FeishuConfig};
 use channel_emulator::line::{self, Line, LineConfig};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
@@ -18,6 +19,7 @@ const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] \
                      [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
                      [--wecom-group-bot KEY]... [--wecom-app CORP:SECRET:AGENT]... [--wecom-ai-bot ID]... \
                      [--wecom-link-bot ID:SECRET]... \
+                     [--discord-bot TOKEN:NAME]... \
                      [--feishu-fast] [--feishu-app APP_ID:SECRET:NAME]...";
 
 /// Where to listen, and what is there from the start; the control APIs add more.
@@ -27,6 +29,7 @@ struct Arguments {
     telegram: Telegram,
     line: Line,
     wecom: Wecom,
+    discord: Discord,
     feishu: Feishu,
 }
 
@@ -39,6 +42,7 @@ fn arguments(given: &[String]) -> Result<Arguments, String> {
         telegram: Telegram::new(TelegramConfig::default()),
         line: Line::new(LineConfig::default()),
         wecom: Wecom::new(WecomConfig::default()),
+        discord: Discord::new(DiscordConfig::default()),
         feishu: Feishu::new(feishu_config(is_fast)),
     };
     let mut given = given.iter().filter(|option| *option != "--feishu-fast");
@@ -85,6 +89,9 @@ impl Arguments {
                 let agent = agent.parse().map_err(|_| wrong())?;
                 done(self.wecom.add_bot(&wecom::NewBot::app(corp, secret, agent)))?;
             }
+            ("--discord-bot", [token, name]) => {
+                done(self.discord.add_bot(&discord::NewBot::new(*token, *name)))?;
+            }
             ("--feishu-app", [id, secret, name]) => {
                 done(self.feishu.add_app(&feishu::NewApp::new(id, secret, name)))?;
             }
@@ -100,6 +107,7 @@ impl Arguments {
             .router()
             .merge(self.line.router())
             .merge(self.wecom.router())
+            .merge(self.discord.router())
             .merge(self.feishu.router())
     }
 }

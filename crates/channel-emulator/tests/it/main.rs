@@ -6,6 +6,12 @@
 )]
 
 mod api;
+mod discord_api;
+mod discord_control;
+mod discord_gateway;
+mod discord_interactions;
+mod discord_limits;
+mod discord_messages;
 mod feishu;
 mod line_account;
 mod line_api;
