@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod line;
+pub mod slack;
 pub mod telegram;
 
 mod client;
@@ -13,4 +14,5 @@ pub use common::ledger::Outcome;
 pub use common::shared::WaitError;
 pub use line::{Line, LineConfig, LineServer};
 pub use server::Server;
+pub use slack::{Slack, SlackConfig, SlackServer};
 pub use telegram::{Telegram, TelegramConfig, TelegramServer};

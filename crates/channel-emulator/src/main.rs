@@ -6,16 +6,20 @@ use std::process::ExitCode;
 
 use channel_emulator::Server;
 use channel_emulator::line::{Line, LineConfig, NewBot};
+use channel_emulator::slack::{NewApp, Slack, SlackConfig};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
 
 const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] [--telegram-bot TOKEN:USERNAME]... \
-                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]...";
+                     [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
+                     [--slack-app SIGNING_SECRET:BOT_TOKEN:[APP_TOKEN]:NAME]...";
 
 struct Arguments {
     bind: SocketAddr,
     telegram_bots: Vec<(String, String)>,
     line_data: SocketAddr,
     line_bots: Vec<NewBot>,
+    /// Apps with their bot tokens.
+    slack_apps: Vec<(NewApp, String)>,
 }
 
 fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, String> {
@@ -24,6 +28,7 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
         telegram_bots: Vec::new(),
         line_data: SocketAddr::from(([127, 0, 0, 1], 0)),
         line_bots: Vec::new(),
+        slack_apps: Vec::new(),
     };
     while let Some(option) = given.next() {
         let mut value = || {
@@ -63,6 +68,22 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Arguments, Strin
                 };
                 arguments.line_bots.push(NewBot::new(secret, token, name));
             }
+            "--slack-app" => {
+                let value = value()?;
+                let mut parts = value.splitn(4, ':');
+                let (Some(secret), Some(bot_token), Some(app_token), Some(name)) =
+                    (parts.next(), parts.next(), parts.next(), parts.next())
+                else {
+                    return Err(
+                        "--slack-app needs SIGNING_SECRET:BOT_TOKEN:[APP_TOKEN]:NAME".to_owned(),
+                    );
+                };
+                let mut app = NewApp::new(name, secret);
+                if !app_token.is_empty() {
+                    app = app.socket_mode(app_token);
+                }
+                arguments.slack_apps.push((app, bot_token.to_owned()));
+            }
             _ => return Err(format!("unknown option {option}")),
         }
     }
@@ -80,12 +101,24 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     for bot in &arguments.line_bots {
         line.add_bot(bot).map_err(|error| error.to_string())?;
     }
+    let slack = Slack::new(SlackConfig::default());
+    if !arguments.slack_apps.is_empty() {
+        let team = slack.workspace("Kit");
+        for (app, bot_token) in &arguments.slack_apps {
+            slack
+                .add_app(app)
+                .and_then(|app| slack.install(&app, &team, bot_token))
+                .map_err(|error| error.to_string())?;
+        }
+    }
     let listen = async |address: SocketAddr, router| {
         Server::start(address, router)
             .await
             .map_err(|error| format!("cannot listen on {address}: {error}"))
     };
-    let api = listen(arguments.bind, telegram.router().merge(line.router())).await?;
+    let router = telegram.router().merge(line.router()).merge(slack.router());
+    let api = listen(arguments.bind, router).await?;
+    slack.set_base(&api.base_url());
     let data = listen(arguments.line_data, line.data_router()).await?;
     let mut output = std::io::stdout();
     writeln!(output, "line-data {}", data.base_url())
