@@ -191,6 +191,7 @@ fn prepare(
     if is_client || (name == "api.test" && bearer(headers).is_none()) {
         if is_client {
             params.without_json();
+            params.with_token(bearer(headers));
         }
         let credentials = credentials(headers, &params);
         return Ok(Ready::Client {

@@ -31,6 +31,8 @@ impl Params {
             ..Self::default()
         };
         match essence {
+            // slack_sdk names JSON as the type of no body at all.
+            _ if body.is_empty() => {}
             "application/json" => {
                 let value: Value =
                     serde_json::from_slice(body).map_err(|_| ApiError::new("invalid_json"))?;
@@ -42,7 +44,6 @@ impl Params {
                 params.is_json = true;
             }
             "application/x-www-form-urlencoded" => params.values.extend(form(body)),
-            _ if body.is_empty() => {}
             "" => return Err(ApiError::new("missing_post_type")),
             _ => return Err(ApiError::new("invalid_post_type")),
         }
@@ -53,6 +54,13 @@ impl Params {
     pub(crate) fn without_json(&mut self) {
         if self.is_json {
             self.values.clear();
+        }
+    }
+
+    /// Adds a token that came in a header, for methods to which it is an argument.
+    pub(crate) fn with_token(&mut self, token: Option<String>) {
+        if let Some(token) = token {
+            self.values.entry("token").or_insert(Value::String(token));
         }
     }
 
@@ -185,6 +193,8 @@ mod tests {
         assert_eq!(code("application/json", "{"), "invalid_json");
         assert_eq!(code("text/plain", "x"), "invalid_post_type");
         assert_eq!(code("", "x"), "missing_post_type");
-        assert_eq!(read("text/plain", "").unwrap().text("a").unwrap(), "query");
+        for kind in ["text/plain", "application/json"] {
+            assert_eq!(read(kind, "").unwrap().text("a").unwrap(), "query");
+        }
     }
 }
