@@ -6,12 +6,20 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use url::{Host, Url};
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
 
 /// Sends one request and reads at most `limit` bytes of the answer; the error says what went wrong in words.
 pub(crate) async fn request(
@@ -22,18 +30,31 @@ pub(crate) async fn request(
     limit: usize,
     timeout: Duration,
 ) -> Result<(u16, Bytes), String> {
-    tokio::time::timeout(timeout, exchange(method, url, headers, body, limit))
-        .await
-        .unwrap_or_else(|_| Err("Read timeout expired".to_owned()))
+    let reply = exchange(method, url, headers, body, limit, timeout).await?;
+    Ok((reply.status, reply.body))
 }
 
-async fn exchange(
+/// The same, with the headers of the answer.
+pub(crate) async fn exchange(
     method: Method,
     url: &Url,
     headers: Vec<(&'static str, HeaderValue)>,
     body: Bytes,
     limit: usize,
-) -> Result<(u16, Bytes), String> {
+    timeout: Duration,
+) -> Result<Reply, String> {
+    tokio::time::timeout(timeout, converse(method, url, headers, body, limit))
+        .await
+        .unwrap_or_else(|_| Err("Read timeout expired".to_owned()))
+}
+
+async fn converse(
+    method: Method,
+    url: &Url,
+    headers: Vec<(&'static str, HeaderValue)>,
+    body: Bytes,
+    limit: usize,
+) -> Result<Reply, String> {
     if url.scheme() != "http" {
         return Err("SSL error: the emulator speaks plain HTTP only".to_owned());
     }
@@ -71,13 +92,14 @@ async fn exchange(
             .send_request(request)
             .await
             .map_err(|_| "Connection closed".to_owned())?;
-        let status = response.status().as_u16();
-        let body = Limited::new(response.into_body(), limit).collect().await;
-        Ok((
-            status,
-            body.map_err(|_| "Response is too big or incomplete".to_owned())?
-                .to_bytes(),
-        ))
+        let (head, body) = response.into_parts();
+        let body = Limited::new(body, limit).collect().await;
+        let body = body.map_err(|_| "Response is too big or incomplete".to_owned())?;
+        Ok(Reply {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: body.to_bytes(),
+        })
     };
     // The connection lives as long as the exchange, and makes progress only while it is polled.
     tokio::pin!(answer);

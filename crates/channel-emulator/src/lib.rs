@@ -3,6 +3,7 @@
 pub mod discord;
 pub mod feishu;
 pub mod line;
+pub mod slack;
 pub mod telegram;
 pub mod wecom;
 
@@ -18,5 +19,6 @@ pub use discord::{Discord, DiscordConfig, DiscordServer};
 pub use feishu::{Feishu, FeishuConfig, FeishuServer};
 pub use line::{Line, LineConfig, LineServer};
 pub use server::Server;
+pub use slack::{Slack, SlackConfig, SlackServer};
 pub use telegram::{Telegram, TelegramConfig, TelegramServer};
 pub use wecom::{Wecom, WecomConfig, WecomServer};

@@ -11,12 +11,14 @@ use channel_emulator::Server;
 use channel_emulator::discord::{self, Discord, DiscordConfig};
 use channel_emulator::feishu::{self, Feishu, FeishuConfig};
 use channel_emulator::line::{self, Line, LineConfig};
+use channel_emulator::slack::{self, Slack, SlackConfig};
 use channel_emulator::telegram::{Telegram, TelegramConfig};
 use channel_emulator::wecom::{self, Wecom, WecomConfig};
 
 const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] \
                      [--telegram-bot TOKEN:USERNAME]... \
                      [--line-data ADDRESS:PORT] [--line-bot SECRET:TOKEN:NAME]... \
+                     [--slack-app SIGNING_SECRET:BOT_TOKEN:[APP_TOKEN]:NAME]... \
                      [--wecom-group-bot KEY]... [--wecom-app CORP:SECRET:AGENT]... [--wecom-ai-bot ID]... \
                      [--wecom-link-bot ID:SECRET]... \
                      [--discord-bot TOKEN:NAME]... \
@@ -28,6 +30,7 @@ struct Arguments {
     line_data: SocketAddr,
     telegram: Telegram,
     line: Line,
+    slack: Slack,
     wecom: Wecom,
     discord: Discord,
     feishu: Feishu,
@@ -41,6 +44,7 @@ fn arguments(given: &[String]) -> Result<Arguments, String> {
         line_data: loopback,
         telegram: Telegram::new(TelegramConfig::default()),
         line: Line::new(LineConfig::default()),
+        slack: Slack::new(SlackConfig::default()),
         wecom: Wecom::new(WecomConfig::default()),
         discord: Discord::new(DiscordConfig::default()),
         feishu: Feishu::new(feishu_config(is_fast)),
@@ -80,6 +84,15 @@ impl Arguments {
             ("--line-bot", [secret, token, name]) => {
                 done(self.line.add_bot(&line::NewBot::new(secret, token, name)))?;
             }
+            ("--slack-app", [secret, bot_token, app_token, name]) => {
+                let mut app = slack::NewApp::new(name, secret);
+                if !app_token.is_empty() {
+                    app = app.socket_mode(app_token);
+                }
+                let team = self.slack.workspace("Kit");
+                let app = self.slack.add_app(&app);
+                done(app.and_then(|app| self.slack.install(&app, &team, bot_token)))?;
+            }
             ("--wecom-group-bot", [key]) => done(self.wecom.add_bot(&wecom::NewBot::group(key)))?,
             ("--wecom-ai-bot", [id]) => done(self.wecom.add_bot(&wecom::NewBot::ai(id)))?,
             ("--wecom-link-bot", [id, secret]) => {
@@ -106,6 +119,7 @@ impl Arguments {
         self.telegram
             .router()
             .merge(self.line.router())
+            .merge(self.slack.router())
             .merge(self.wecom.router())
             .merge(self.discord.router())
             .merge(self.feishu.router())
@@ -124,6 +138,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     };
     let api = listen(arguments.bind, arguments.router()).await?;
     let data = listen(arguments.line_data, arguments.line.data_router()).await?;
+    arguments.slack.set_base(&api.base_url());
     arguments.wecom.set_public_base(&api.base_url());
     let mut output = std::io::stdout();
     writeln!(output, "line-data {}", data.base_url())

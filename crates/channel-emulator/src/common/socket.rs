@@ -153,7 +153,11 @@ async fn pump(
                 let Some(Ok(message)) = read else { return };
                 let frame = frame(message);
                 let is_end = matches!(frame, Frame::Close(_));
-                if frames.send(frame).await.is_err() || is_end {
+                let is_heard = frames.send(frame).await.is_ok();
+                if is_end {
+                    return farewell(connection).await;
+                }
+                if !is_heard {
                     return;
                 }
                 continue;
@@ -165,6 +169,12 @@ async fn pump(
             return;
         }
     }
+}
+
+/// Reads on after the client's close frame, which is what answers it.
+async fn farewell(mut connection: WebSocket) {
+    let ending = async { while let Some(Ok(_)) = connection.recv().await {} };
+    let _ = timeout(CLOSE_TIMEOUT, ending).await;
 }
 
 /// Sends a close frame, and reads on until the client has answered it.
@@ -291,6 +301,15 @@ mod tests {
         let (_server, mut client) = connected().await;
         client.send("cut".into()).await.unwrap();
         assert_eq!(next(&mut client).await, None);
+    }
+
+    #[tokio::test]
+    async fn answers_the_close_frame_of_a_client() {
+        let (_server, mut client) = connected().await;
+        client.close(None).await.unwrap();
+        assert!(matches!(next(&mut client).await, Some(Message::Close(_))));
+        // The handshake is over, and not broken off.
+        assert!(client.next().await.is_none());
     }
 
     #[tokio::test]
