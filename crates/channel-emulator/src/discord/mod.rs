@@ -141,7 +141,7 @@ impl Discord {
                 "/attachments/{channel}/{attachment}/{name}",
                 get(cdn::attachment),
             )
-            .route("/api/{*path}", any(http::serve))
+            .route("/api/{version}/{*path}", any(http::serve))
             .with_state(self.clone())
     }
 }
