@@ -103,6 +103,14 @@ pub trait Policy: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Whether an account is still bound as it was when its event was judged. Asked before
+    /// each message of a handler to such an account, so that nothing reaches it after the
+    /// binding was taken back. What cannot be told does not hold.
+    async fn still_holds(&self, bound: &Bound) -> bool {
+        let _ = bound;
+        true
+    }
+
     /// Whether it decides which talk in shared chats is meant for the bot. Whoever runs it
     /// then leaves that decision alone: two gates would disagree.
     fn judges_groups(&self) -> bool {

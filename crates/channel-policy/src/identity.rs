@@ -60,6 +60,14 @@ pub trait Identities: fmt::Debug + Send + Sync {
     /// Says whose account it is.
     async fn resolve(&self, account: &AccountRef) -> Resolution;
 
+    /// Whether an account is still bound by the same binding to the same owner.
+    async fn still_holds(&self, bound: &Bound) -> bool {
+        match self.resolve(&bound.account).await {
+            Resolution::Bound(now) => now.binding == bound.binding && now.owner == bound.owner,
+            _ => false,
+        }
+    }
+
     /// Tells an unbound sender how to connect.
     fn instruction(&self, account: &AccountRef) -> String;
 }

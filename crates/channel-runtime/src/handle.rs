@@ -11,6 +11,7 @@ use channel_core::{
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, pending};
 
+use crate::bound::BoundChannel;
 use crate::driver::Core;
 use crate::handler::{BoxError, Handler, HandlerResult};
 use crate::incoming::Incoming;
@@ -80,6 +81,11 @@ async fn answer_press(channel: &dyn Channel, press: &Action, notice: Option<&str
 
 /// Runs the handler of an event.
 async fn handle(core: &Core, channel: &Arc<dyn Channel>, event: Authorized<Event>) -> Handling {
+    let guarded = event.bound().map(|bound| {
+        let (channel, policy) = (Arc::clone(channel), Arc::clone(&core.policy));
+        Arc::new(BoundChannel::new(channel, policy, bound.clone())) as Arc<dyn Channel>
+    });
+    let channel = guarded.as_ref().unwrap_or(channel);
     match begin(core, channel, event) {
         Begun::Ignored => Handling::Ignored,
         Begun::Handler(work) => work.await.into(),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod bot;
+mod bound;
 mod driver;
 mod durable;
 mod handle;

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod again;
+mod bound;
+mod bound;
 mod durable;
 mod failing;
 mod order;
