@@ -1,12 +1,13 @@
 //! The side of the chat: connect commands are settled, senders are recognised.
 
-use std::collections::{HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use channel_core::{AccountRef, ChatKind, Clock, Message, Proof, Result, SenderKind};
-use channel_policy::{Identities, Lockout, Reason, Resolution, Settled};
+use channel_policy::{
+    Identities, MemoryPolicies, PolicyStore, Reason, Resolution, Settled, Tries, account_key,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::bindings::{Bindings, Outcome, fits};
@@ -16,12 +17,6 @@ use crate::platform::{ConnectMode, ConnectPlatform};
 
 /// A connect command that is older is not meant any more: its code has expired.
 const STALE: Duration = Duration::from_secs(600);
-/// How many settled commands are remembered.
-const SETTLED: usize = 4096;
-/// Wrong codes in a row that lock a sender.
-const FAILURES: u32 = 5;
-const LOCK_FOR: Duration = Duration::from_secs(3600);
-const SENDERS: usize = 10_000;
 
 /// One answer for every code that does not hold, whatever the cause.
 const INVALID: &str = "This code is not valid. Please get a new one.";
@@ -35,39 +30,14 @@ const UNAVAILABLE: &str = "This is temporarily unavailable. Please try again lat
 /// The order is fixed: is it a command, is it old, was it settled, does the platform vouch
 /// for the sender, may the sender try, is the chat direct; only then a code is looked up,
 /// and only then used up.
+///
+/// Locked senders and settled commands are in a [`PolicyStore`]: in memory, unless
+/// [`keep_in`](Self::keep_in) names another.
 #[derive(Debug)]
 pub struct ConnectGate {
     bindings: Bindings,
     clock: Arc<dyn Clock>,
-    lockout: Lockout<AccountRef>,
-    settled: Mutex<Memory>,
-}
-
-#[derive(Debug, Default)]
-struct Memory {
-    known: HashSet<String>,
-    order: VecDeque<String>,
-}
-
-impl Memory {
-    /// Whether it is new; remembers it.
-    fn add(&mut self, digest: &str) -> bool {
-        if !self.known.insert(digest.to_owned()) {
-            return false;
-        }
-        self.order.push_back(digest.to_owned());
-        if self.order.len() > SETTLED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-        true
-    }
-
-    fn forget(&mut self, digest: &str) {
-        self.known.remove(digest);
-        self.order.retain(|known| known != digest);
-    }
+    store: Arc<dyn PolicyStore>,
 }
 
 impl ConnectGate {
@@ -77,9 +47,16 @@ impl ConnectGate {
         Self {
             clock: bindings.clock(),
             bindings,
-            lockout: Lockout::new(FAILURES, LOCK_FOR, SENDERS),
-            settled: Mutex::default(),
+            store: Arc::new(MemoryPolicies::new()),
         }
+    }
+
+    /// Keeps locked senders and settled commands in this store, over a restart where the
+    /// store does.
+    #[must_use]
+    pub fn keep_in(mut self, store: Arc<dyn PolicyStore>) -> Self {
+        self.store = store;
+        self
     }
 
     /// The declared platform and the argument, if a message is a connect command there.
@@ -104,10 +81,29 @@ impl ConnectGate {
         message: &Message,
         digest: &str,
     ) -> Result<Settled> {
-        let account = &message.sender.account;
-        if !self.lockout.begin(account, self.clock.elapsed()) {
+        let key = account_key(&message.sender.account);
+        let now = self.clock.now();
+        if !self.store.begin(Tries::Connect, &key, now).await? {
             return Ok(Settled::with(Reason::ConnectLocked, LOCKED));
         }
+        let tried = self.redeem(platform, argument, message, digest).await;
+        match &tried {
+            Ok(settled) if settled.reason == Reason::Connected => {
+                noted(self.store.succeeded(Tries::Connect, &key).await);
+            }
+            Ok(settled) if settled.reason != Reason::ConnectReplayed => {}
+            _ => noted(self.store.withdraw(Tries::Connect, &key).await),
+        }
+        tried
+    }
+
+    async fn redeem(
+        &self,
+        platform: &ConnectPlatform,
+        argument: &str,
+        message: &Message,
+        digest: &str,
+    ) -> Result<Settled> {
         let hash = CodeHash::of(argument);
         if message.chat.kind != ChatKind::Direct {
             if let Some(hash) = hash {
@@ -125,20 +121,33 @@ impl ConnectGate {
             .await?;
         Ok(match outcome {
             Outcome::Connected => {
-                self.lockout.succeeded(account);
                 let answer = format!("Connected to {}.", self.bindings.application());
                 Settled::with(Reason::Connected, answer)
             }
             Outcome::Invalid => Settled::with(Reason::ConnectInvalid, INVALID),
-            Outcome::Replayed => {
-                self.lockout.withdraw(account);
-                Settled::silently(Reason::ConnectReplayed)
-            }
+            Outcome::Replayed => Settled::silently(Reason::ConnectReplayed),
         })
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn try_connect(
+        &self,
+        platform: &ConnectPlatform,
+        argument: &str,
+        message: &Message,
+    ) -> Result<Settled> {
+        let digest = digest(message);
+        if !self.store.settle(&digest, self.clock.now()).await? {
+            return Ok(Settled::silently(Reason::ConnectReplayed));
+        }
+        if !is_proven(message) {
+            return Ok(Settled::with(Reason::ConnectUnproven, UNPROVEN));
+        }
+        let settled = self.settle(platform, argument, message, &digest).await;
+        if settled.is_err() {
+            // Delivered again it gets another chance.
+            noted(self.store.unsettle(&digest).await);
+        }
+        settled
     }
 }
 
@@ -149,19 +158,9 @@ impl Identities for ConnectGate {
         if self.is_stale(message) {
             return Some(Settled::silently(Reason::ConnectReplayed));
         }
-        let digest = digest(message);
-        if !self.memory().add(&digest) {
-            return Some(Settled::silently(Reason::ConnectReplayed));
-        }
-        if !is_proven(message) {
-            return Some(Settled::with(Reason::ConnectUnproven, UNPROVEN));
-        }
-        let settled = self.settle(platform, argument, message, &digest).await;
+        let settled = self.try_connect(platform, argument, message).await;
         Some(settled.unwrap_or_else(|error| {
             tracing::warn!(%error, "a connect command could not be settled");
-            // Delivered again it gets another chance.
-            self.memory().forget(&digest);
-            self.lockout.withdraw(&message.sender.account);
             Settled::with(Reason::StoreUnavailable, UNAVAILABLE)
         }))
     }
@@ -186,6 +185,13 @@ impl Identities for ConnectGate {
             ),
             None => format!("This account is not connected to {application}."),
         }
+    }
+}
+
+/// What could not be noted stays counted, or settled: it opens nothing.
+fn noted(noted: Result<()>) {
+    if let Err(error) = noted {
+        tracing::warn!(%error, "what became of a connect command could not be noted");
     }
 }
 

@@ -9,13 +9,15 @@ mod notice;
 mod platform;
 mod record;
 mod seal;
+#[cfg(doctest)]
+mod secrecy;
 #[cfg(feature = "sql")]
 mod sql;
 mod store;
 #[cfg(feature = "web")]
 mod web;
 
-pub use bindings::{Bindings, BindingsBuilder, ConnectOffer};
+pub use bindings::{Bindings, BindingsBuilder, ConnectOffer, Resealed};
 pub use code::CodeHash;
 pub use command::connect_argument;
 pub use gate::ConnectGate;

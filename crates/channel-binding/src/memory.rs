@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -18,9 +18,9 @@ use crate::store::{
 /// How many lines of the trail are kept.
 const TRAIL: usize = 10_000;
 
-/// A [`BindingStore`] that a restart empties.
-#[derive(Default)]
-pub struct MemoryBindings(Mutex<State>);
+/// A [`BindingStore`] that a restart empties. Clones share it.
+#[derive(Clone, Default)]
+pub struct MemoryBindings(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -352,6 +352,33 @@ impl BindingStore for MemoryBindings {
 
     async fn credential(&self, id: &BindingId) -> Result<Option<SealedCredential>> {
         Ok(self.state().credentials.get(id).cloned())
+    }
+
+    async fn credentials(
+        &self,
+        after: Option<&BindingId>,
+        limit: u32,
+    ) -> Result<Vec<(BindingRecord, SealedCredential)>> {
+        let state = self.state();
+        let is_next = |id: &&BindingId| after.is_none_or(|after| *id > after);
+        let mut ids: Vec<_> = state.credentials.keys().filter(is_next).collect();
+        ids.sort();
+        ids.truncate(limit as usize);
+        let with_binding = |id: &BindingId| {
+            let binding = state.bindings.get(id)?;
+            Some((binding.clone(), state.credentials.get(id)?.clone()))
+        };
+        Ok(ids.into_iter().filter_map(with_binding).collect())
+    }
+
+    async fn replace_credential(&self, id: &BindingId, version: i64, sealed: &str) -> Result<bool> {
+        let mut state = self.state();
+        let kept = state.credentials.get_mut(id);
+        let Some(kept) = kept.filter(|kept| kept.version == version) else {
+            return Ok(false);
+        };
+        *kept = SealedCredential::new(sealed.to_owned(), version + 1);
+        Ok(true)
     }
 
     async fn trail(&self, owner: &OwnerId, limit: u32) -> Result<Vec<TrailEntry>> {

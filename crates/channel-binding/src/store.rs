@@ -257,6 +257,18 @@ pub trait BindingStore: fmt::Debug + Send + Sync {
     /// Reads the credential of a binding.
     async fn credential(&self, id: &BindingId) -> Result<Option<SealedCredential>>;
 
+    /// Credentials of all owners in the order of their bindings' ids, the ones after `after`,
+    /// at most `limit`: each with its binding.
+    async fn credentials(
+        &self,
+        after: Option<&BindingId>,
+        limit: u32,
+    ) -> Result<Vec<(BindingRecord, SealedCredential)>>;
+
+    /// Writes a credential if it is still of the version that was read; its version is one
+    /// more than before. `false` if somebody else wrote, or it is gone.
+    async fn replace_credential(&self, id: &BindingId, version: i64, sealed: &str) -> Result<bool>;
+
     /// What has happened to an owner's bindings, the newest first, at most `limit` lines.
     async fn trail(&self, owner: &OwnerId, limit: u32) -> Result<Vec<TrailEntry>>;
 

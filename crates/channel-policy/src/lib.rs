@@ -10,6 +10,7 @@ mod lockout;
 mod pairing;
 mod rate;
 mod reason;
+mod store;
 mod trigger;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -21,9 +22,10 @@ pub use command::{CommandLine, Line, Normaliser, ParseError, tokenise};
 pub use gate::{Gate, GateBuilder, Stage};
 pub use identity::{Directory, Identities, Resolution, Settled};
 pub use lockout::Lockout;
-pub use pairing::{ApprovalError, Invited, InvitesFull, Pairing, PairingState, Pending, Requested};
+pub use pairing::{ApprovalError, Invited, Pairing, Pending, Requested, SaltedHash};
 pub use rate::{Admission, RateLimiter, RateLimits};
 pub use reason::Reason;
+pub use store::{Asked, Invite, MemoryPolicies, PairingRequest, PolicyStore, Tries, account_key};
 pub use trigger::{GroupConfig, GroupMode, GroupTriggers, Trigger};
 
 /// Takes a lock whose holder may have panicked: what it guards is whole after each step.

@@ -1,6 +1,7 @@
 //! Everything that an application does with bindings.
 
 mod config;
+mod credentials;
 mod offer;
 mod redeem;
 
@@ -10,11 +11,12 @@ use std::time::{Duration, SystemTime};
 
 use channel_core::{
     AccountRef, BindingId, Bound, Clock, Error, ErrorKind, OwnerId, Platform, Random, Result,
-    Secret, timeout,
+    timeout,
 };
 use channel_policy::{Audit, AuditEvent};
 
 pub use config::BindingsBuilder;
+pub use credentials::Resealed;
 pub use offer::ConnectOffer;
 pub(crate) use redeem::Outcome;
 
@@ -216,49 +218,6 @@ impl Bindings {
         let fresh = self.id();
         let now = self.now();
         self.within(self.0.store.thread(&key, &fresh, now)).await
-    }
-
-    /// Keeps a credential with a binding, encrypted; says how often one was written.
-    ///
-    /// # Errors
-    ///
-    /// `Config` without a sealer, `NotFound` if the owner has no such binding or it does
-    /// not hold, `Invalid` if it is too long, `Unavailable`.
-    pub async fn put_credential(
-        &self,
-        owner: &OwnerId,
-        id: &BindingId,
-        credential: &Secret,
-    ) -> Result<i64> {
-        let sealer = self
-            .0
-            .sealer
-            .as_ref()
-            .ok_or_else(|| Error::config("bindings keep credentials only with a sealer()"))?;
-        let binding = self.own(owner, id).await?;
-        let random = self.0.random.as_ref();
-        let sealed = sealer.seal(random, id, &binding.account, credential)?;
-        self.within(self.0.store.put_credential(id, &sealed))
-            .await?
-            .ok_or_else(not_found)
-    }
-
-    /// The credential of a binding that holds. One that cannot be decrypted reads as absent.
-    ///
-    /// # Errors
-    ///
-    /// `NotFound` if the owner has no such binding or it does not hold, `Unavailable`.
-    pub async fn credential(&self, owner: &OwnerId, id: &BindingId) -> Result<Option<Secret>> {
-        let binding = self.own(owner, id).await?;
-        let kept = self.within(self.0.store.credential(id)).await?;
-        let (Some(sealer), Some(kept)) = (&self.0.sealer, kept) else {
-            return Ok(None);
-        };
-        let opened = sealer.open(id, &binding.account, &kept.sealed);
-        if opened.is_none() {
-            tracing::warn!(binding = %id, "a credential cannot be decrypted");
-        }
-        Ok(opened)
     }
 
     async fn own(&self, owner: &OwnerId, id: &BindingId) -> Result<BindingRecord> {

@@ -252,7 +252,11 @@ async fn note(
 
 /// Has one of the 64 slots from `first` on to itself until the end of the transaction. Being
 /// a write it also takes the write lock of SQLite before anything is read.
-async fn take_slot(tx: &mut AnyConnection, first: i32, key: &[&str]) -> Result<(), sqlx::Error> {
+pub(super) async fn take_slot(
+    tx: &mut AnyConnection,
+    first: i32,
+    key: &[&str],
+) -> Result<(), sqlx::Error> {
     let slot = digest(key).first().map_or(0, |byte| i32::from(byte & 63));
     sqlx::query(TAKE_SLOT)
         .bind(first + slot)

@@ -5,7 +5,9 @@ use std::time::SystemTime;
 use channel_core::{BindingId, OwnerId};
 use sqlx::Row as _;
 
+use super::row::columns;
 use super::{SqlBindings, millis, row};
+use crate::record::BindingRecord;
 use crate::store::{ConversationKey, SealedCredential, TrailEntry};
 
 const THREAD: &str = "SELECT thread_id FROM channel_conversations
@@ -22,6 +24,14 @@ const PUT_CREDENTIAL: &str = "INSERT INTO channel_binding_credentials (binding_i
     ON CONFLICT (binding_id) DO UPDATE SET
      sealed = excluded.sealed, version = channel_binding_credentials.version + 1
     RETURNING version";
+
+const CREDENTIALS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", sealed, version FROM channel_binding_credentials
+     JOIN channel_bindings ON id = binding_id
+     WHERE binding_id > $1 ORDER BY binding_id LIMIT $2"
+);
 
 impl SqlBindings {
     pub(super) async fn thread_once(
@@ -100,6 +110,42 @@ impl SqlBindings {
             ))
         })
         .transpose()
+    }
+
+    pub(super) async fn credentials_once(
+        &self,
+        after: Option<&BindingId>,
+        limit: u32,
+    ) -> Result<Vec<(BindingRecord, SealedCredential)>, sqlx::Error> {
+        let rows = sqlx::query(CREDENTIALS)
+            .bind(after.map_or("", BindingId::as_str))
+            .bind(i64::from(limit))
+            .fetch_all(&self.reads)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let sealed = SealedCredential::new(row.try_get("sealed")?, row.try_get("version")?);
+                Ok((row::binding(row)?, sealed))
+            })
+            .collect()
+    }
+
+    pub(super) async fn replace_credential_once(
+        &self,
+        id: &BindingId,
+        version: i64,
+        sealed: &str,
+    ) -> Result<bool, sqlx::Error> {
+        let replaced = sqlx::query(
+            "UPDATE channel_binding_credentials SET sealed = $1, version = version + 1
+             WHERE binding_id = $2 AND version = $3",
+        )
+        .bind(sealed)
+        .bind(id.as_str())
+        .bind(version)
+        .execute(&self.writes)
+        .await?;
+        Ok(replaced.rows_affected() > 0)
     }
 
     pub(super) async fn trail_once(

@@ -3,8 +3,11 @@
 mod bindings;
 mod codes;
 mod kept;
+mod pairing;
+mod policies;
 mod row;
 mod schema;
+mod tries;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -26,7 +29,8 @@ const TRIES: u32 = 3;
 /// How long a call waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A [`BindingStore`] in SQLite (`sqlite:path`) or PostgreSQL (`postgres://...`).
+/// A [`BindingStore`] in SQLite (`sqlite:path`) or PostgreSQL (`postgres://...`), and a
+/// [`PolicyStore`](channel_policy::PolicyStore) in the same database. Clones share it.
 ///
 /// Nothing that a reader of the database could use is in it: codes are hashed, credentials
 /// encrypted.
@@ -174,6 +178,8 @@ macro_rules! again {
     }};
 }
 
+use again;
+
 /// Milliseconds since 1970.
 fn millis(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH);
@@ -245,6 +251,20 @@ impl BindingStore for SqlBindings {
     async fn credential(&self, id: &BindingId) -> Result<Option<SealedCredential>> {
         let found = self.credential_once(id).await;
         found.map_err(|error| failed("read credential", &error))
+    }
+    async fn credentials(
+        &self,
+        after: Option<&BindingId>,
+        limit: u32,
+    ) -> Result<Vec<(BindingRecord, SealedCredential)>> {
+        let found = self.credentials_once(after, limit).await;
+        found.map_err(|error| failed("read credentials", &error))
+    }
+    async fn replace_credential(&self, id: &BindingId, version: i64, sealed: &str) -> Result<bool> {
+        again!(
+            "replace credential",
+            self.replace_credential_once(id, version, sealed)
+        )
     }
     async fn trail(&self, owner: &OwnerId, limit: u32) -> Result<Vec<TrailEntry>> {
         let found = self.trail_once(owner, limit).await;

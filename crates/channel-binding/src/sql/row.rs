@@ -25,19 +25,11 @@ pub(super) fn binding(row: &AnyRow) -> Result<BindingRecord, sqlx::Error> {
     let text = |column: &str| row.try_get::<String, _>(column);
     let optional = |column: &str| row.try_get::<Option<String>, _>(column);
     let time = |column: &str| row.try_get::<Option<i64>, _>(column);
-    let mut account = AccountRef::new(
-        platform(&text("platform")?)?,
-        text("external_account_id")?.into(),
-    );
-    let workspace = text("workspace_id")?;
-    if !workspace.is_empty() {
-        account = account.in_workspace(workspace.into());
-    }
     Ok(BindingRecord {
         id: text("id")?.into(),
         owner: text("owner_user_id")?.into(),
         status: BindingStatus::parse(&text("status")?),
-        account,
+        account: account(row)?,
         proof: proof(&text("proof")?),
         account_name: optional("external_account_name")?,
         workspace_name: optional("workspace_name")?,
@@ -52,7 +44,20 @@ pub(super) fn binding(row: &AnyRow) -> Result<BindingRecord, sqlx::Error> {
     })
 }
 
-pub(super) fn platform(name: &str) -> Result<Platform, sqlx::Error> {
+/// The three columns that are an account.
+pub(super) fn account(row: &AnyRow) -> Result<AccountRef, sqlx::Error> {
+    let sender: String = row.try_get("external_account_id")?;
+    let platform = platform(&row.try_get::<String, _>("platform")?)?;
+    let account = AccountRef::new(platform, sender.into());
+    let workspace: String = row.try_get("workspace_id")?;
+    Ok(if workspace.is_empty() {
+        account
+    } else {
+        account.in_workspace(workspace.into())
+    })
+}
+
+fn platform(name: &str) -> Result<Platform, sqlx::Error> {
     let name = IntoDeserializer::<ValueError>::into_deserializer(name);
     Platform::deserialize(name).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -17,11 +17,18 @@ fn migrator() -> Migrator {
             false,
         )
     };
-    let mut migrator = Migrator::with_migrations(vec![migration(
-        1,
-        "bindings",
-        include_str!("../../migrations/0001_bindings.sql"),
-    )]);
+    let mut migrator = Migrator::with_migrations(vec![
+        migration(
+            1,
+            "bindings",
+            include_str!("../../migrations/0001_bindings.sql"),
+        ),
+        migration(
+            2,
+            "policies",
+            include_str!("../../migrations/0002_policies.sql"),
+        ),
+    ]);
     migrator.dangerous_set_table_name(APPLIED);
     migrator
 }

@@ -227,6 +227,59 @@ async fn a_day_of_guessing_gets_five_tries_an_hour_and_locks_nobody_else() {
     assert_eq!(looked_up, 120, "five an hour");
 }
 
+/// One owner, accounts on two platforms: nobody is a stranger on the second.
+#[tokio::test]
+async fn pain_36_the_same_person_is_the_same_owner_on_every_platform() {
+    let kit = kit().await;
+    let ada = OwnerId::new("ada");
+    kit.connect("ada", "a").await;
+    let code = kit.bindings.mint(&ada, "linked").await.unwrap().code;
+    let mut message = kit.direct("17", &format!("/start {}", code.expose()));
+    message.sender.account = AccountRef::new(LINKED, "17".into());
+    assert_eq!(kit.settle(&message).await.reason.as_str(), "connected");
+    let there = AccountRef::new(LINKED, "17".into());
+    for account in [crate::fixture::account("a"), there.clone()] {
+        let found = kit.bindings.resolve(&account).await.unwrap().unwrap();
+        assert_eq!(found.owner, ada);
+    }
+    // Taken apart again, with a line of the trail for each step.
+    let id = kit.bindings.resolve(&there).await.unwrap().unwrap().id;
+    kit.bindings.disconnect(&ada, &id).await.unwrap();
+    assert!(kit.bindings.resolve(&there).await.unwrap().is_none());
+    assert_eq!(kit.owner("a").await.as_deref(), Some("ada"));
+    let trail = kit.bindings.trail(&ada, 10).await.unwrap();
+    let mut actions: Vec<_> = trail.iter().map(|line| line.action.as_str()).collect();
+    actions.sort_unstable();
+    assert_eq!(actions, ["connected", "connected", "revoked"]);
+}
+
+/// A binding that is taken back while its message is on the way: whoever acts on it asks
+/// again, and the gate says the same before each answer.
+#[tokio::test]
+async fn a_binding_that_is_taken_back_holds_for_nothing_under_way() {
+    let kit = kit().await;
+    kit.connect("ada", "a").await;
+    let account = crate::fixture::account("a");
+    let binding = kit.bindings.resolve(&account).await.unwrap().unwrap();
+    let bound = binding.bound(&account);
+    assert!(kit.bindings.confirm(&bound).await.unwrap());
+    assert!(kit.gate.still_holds(&bound).await);
+    kit.bindings
+        .disconnect(&binding.owner, &binding.id)
+        .await
+        .unwrap();
+    assert!(!kit.bindings.confirm(&bound).await.unwrap());
+    assert!(!kit.gate.still_holds(&bound).await);
+    // Nor does it hold again once somebody else has the account.
+    kit.connect("bob", "a").await;
+    assert!(!kit.gate.still_holds(&bound).await);
+    kit.connect("ada", "a").await;
+    assert!(
+        kit.gate.still_holds(&bound).await,
+        "the same owner, the same binding"
+    );
+}
+
 #[tokio::test]
 async fn bots_and_chats_cannot_be_connected() {
     let kit = kit().await;
@@ -376,6 +429,16 @@ impl BindingStore for Down {
         down()
     }
     async fn touch(&self, _: &BindingId, _: std::time::SystemTime, _: bool) -> Result<()> {
+        down()
+    }
+    async fn credentials(
+        &self,
+        _: Option<&BindingId>,
+        _: u32,
+    ) -> Result<Vec<(BindingRecord, SealedCredential)>> {
+        down()
+    }
+    async fn replace_credential(&self, _: &BindingId, _: i64, _: &str) -> Result<bool> {
         down()
     }
     async fn describe(&self, _: &OwnerId, _: &BindingId, _: &Details) -> Result<bool> {

@@ -118,53 +118,6 @@ fn a_weak_key_and_a_huge_credential_are_refused() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_moved_or_broken_reads_as_absent() {
-    let kit = Kit::new(Kind::Sqlite).await;
-    let ada = OwnerId::new("ada");
-    let mut ids = Vec::new();
-    for sender in ["a", "b"] {
-        kit.connect("ada", sender).await;
-        let found = kit
-            .bindings
-            .resolve(&account(sender))
-            .await
-            .unwrap()
-            .unwrap();
-        let secret = Secret::new(format!("secret of {sender}"));
-        kit.bindings
-            .put_credential(&ada, &found.id, &secret)
-            .await
-            .unwrap();
-        ids.push(found.id);
-    }
-    let pool = sqlx::AnyPool::connect(&kit.database.url).await.unwrap();
-    sqlx::query(
-        "UPDATE channel_binding_credentials SET sealed =
-         (SELECT sealed FROM channel_binding_credentials WHERE binding_id = $1)
-         WHERE binding_id = $2",
-    )
-    .bind(ids[0].as_str())
-    .bind(ids[1].as_str())
-    .execute(&pool)
-    .await
-    .unwrap();
-    assert!(
-        kit.bindings
-            .credential(&ada, &ids[0])
-            .await
-            .unwrap()
-            .is_some()
-    );
-    assert!(
-        kit.bindings
-            .credential(&ada, &ids[1])
-            .await
-            .unwrap()
-            .is_none()
-    );
-}
-
-#[tokio::test]
 async fn without_a_sealer_nothing_is_kept() {
     let kit = Kit::new(Kind::Memory).await;
     let bindings = channel_binding::Bindings::builder(

@@ -1,6 +1,6 @@
 //! Stores, owners and what people write.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use channel_binding::{
     Notices, Sealer, SqlBindings,
 };
 use channel_core::{
-    AccountRef, Addressed, BindingScope, ChannelId, Chat, ChatKind, Message, OwnerId, Platform,
-    Proof, ReplyTo, Secret, Sender, Target,
+    AccountRef, Addressed, BindingId, BindingScope, ChannelId, Chat, ChatKind, Message, OwnerId,
+    Platform, Proof, ReplyTo, Secret, Sender, Target,
 };
-use channel_policy::{AuditRing, Identities as _, Settled};
+use channel_policy::{AuditRing, Identities as _, MemoryPolicies, PolicyStore, Settled};
 use channel_testkit::{SeededRandom, VirtualClock};
 
 /// Codes are sent as `/connect <code>`; bindings hold in their workspace.
@@ -98,15 +98,36 @@ impl Database {
         }
     }
 
-    /// Everything that is on the disk.
-    pub(crate) fn bytes(&self) -> String {
-        let folder = self.folder.as_ref().unwrap();
-        let mut all = String::new();
-        for file in std::fs::read_dir(folder).unwrap() {
-            let bytes = std::fs::read(file.unwrap().path()).unwrap();
-            all += &String::from_utf8_lossy(&bytes);
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.as_deref().unwrap()
+    }
+
+    /// Everything that is on the disk, file by file.
+    pub(crate) fn files(&self) -> Vec<(String, String)> {
+        let mut all = Vec::new();
+        for file in std::fs::read_dir(self.folder()).unwrap() {
+            let file = file.unwrap();
+            let bytes = std::fs::read(file.path()).unwrap();
+            let name = file.file_name().to_string_lossy().into_owned();
+            all.push((name, String::from_utf8_lossy(&bytes).into_owned()));
         }
         all
+    }
+
+    /// Everything that is on the disk.
+    pub(crate) fn bytes(&self) -> String {
+        self.files().into_iter().map(|(_, bytes)| bytes).collect()
+    }
+
+    /// A backup of the schema, by the server's own program.
+    pub(crate) fn dump(&self) -> String {
+        let (server, schema) = self.schema.as_ref().unwrap();
+        let dump = std::process::Command::new("pg_dump")
+            .args(["--schema", schema, "--dbname", server])
+            .output()
+            .unwrap();
+        assert!(dump.status.success(), "pg_dump failed");
+        String::from_utf8_lossy(&dump.stdout).into_owned()
     }
 }
 
@@ -161,26 +182,44 @@ pub(crate) struct Kit {
     pub(crate) told: Arc<Told>,
     pub(crate) ring: Arc<AuditRing>,
     pub(crate) database: Database,
+    /// Shares its keys with the bindings.
+    pub(crate) sealer: Sealer,
+    store: Option<AnyStore>,
     messages: Mutex<u64>,
+}
+
+/// A store that others may share.
+pub(crate) enum AnyStore {
+    Memory(MemoryBindings),
+    Sql(SqlBindings),
 }
 
 impl Kit {
     pub(crate) async fn new(kind: Kind) -> Self {
         let database = Database::new(kind).await;
+        let mut kit;
         match kind {
-            Kind::Memory => Self::on(MemoryBindings::new(), database),
+            Kind::Memory => {
+                let store = MemoryBindings::new();
+                kit = Self::on(store.clone(), database);
+                kit.store = Some(AnyStore::Memory(store));
+            }
             Kind::Sqlite | Kind::Postgres => {
                 let store = SqlBindings::connect(&database.url).await.unwrap();
-                Self::on(store, database)
+                kit = Self::on(store.clone(), database);
+                kit.store = Some(AnyStore::Sql(store));
             }
         }
+        kit
     }
 
     pub(crate) fn on(store: impl BindingStore + 'static, database: Database) -> Self {
         let clock = VirtualClock::new();
         let told = Arc::new(Told::default());
         let ring = Arc::new(AuditRing::default());
+        let sealer = Sealer::new(&secret('k')).unwrap();
         let bindings = builder(store, &clock)
+            .sealer(sealer.clone())
             .notices(told.clone())
             .audit(ring.clone())
             .build()
@@ -192,8 +231,35 @@ impl Kit {
             told,
             ring,
             database,
+            sealer,
+            store: None,
             messages: Mutex::new(0),
         }
+    }
+
+    /// Another process on the same store.
+    pub(crate) fn same_store(&self) -> BindingsBuilder {
+        match self.store.as_ref().unwrap() {
+            AnyStore::Memory(store) => builder(store.clone(), &self.clock),
+            AnyStore::Sql(store) => builder(store.clone(), &self.clock),
+        }
+    }
+
+    /// The same store, for what the policies remember.
+    pub(crate) fn policies(&self) -> Arc<dyn PolicyStore> {
+        match self.store.as_ref().unwrap() {
+            AnyStore::Memory(_) => Arc::new(MemoryPolicies::new()),
+            AnyStore::Sql(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// A credential as the store keeps it.
+    pub(crate) async fn raw_credential(&self, id: &BindingId) -> String {
+        let kept = match self.store.as_ref().unwrap() {
+            AnyStore::Memory(store) => store.credential(id).await,
+            AnyStore::Sql(store) => store.credential(id).await,
+        };
+        kept.unwrap().unwrap().sealed
     }
 
     pub(crate) async fn mint(&self, owner: &str) -> String {

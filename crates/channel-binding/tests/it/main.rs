@@ -5,6 +5,7 @@
     reason = "helpers of tests may panic"
 )]
 
+mod at_rest;
 mod boundaries;
 mod chat;
 mod command;
@@ -12,6 +13,8 @@ mod credentials;
 mod fixture;
 mod model;
 mod parallel;
+mod policies;
+mod rotation;
 mod runtime;
 mod secrets;
 mod stores;

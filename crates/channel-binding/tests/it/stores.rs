@@ -1,7 +1,10 @@
 //! The tables, over restarts and versions.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use channel_binding::SqlBindings;
 use channel_core::ErrorKind;
+use channel_policy::{PolicyStore as _, Tries};
 
 use crate::fixture::{Database, Kind, Kit};
 
@@ -32,21 +35,24 @@ async fn a_restart_forgets_nothing_on_postgres() {
     survives_a_restart(Kind::Postgres).await;
 }
 
+/// A database as an older version has left it.
+async fn database_of(kind: Kind, dump: &'static str) -> Database {
+    let database = Database::new(kind).await;
+    sqlx::any::install_default_drivers();
+    let url = match kind {
+        Kind::Postgres => database.url.clone(),
+        Kind::Memory | Kind::Sqlite => format!("{}?mode=rwc", database.url),
+    };
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    // With the books that sqlx keeps of what was applied.
+    sqlx::raw_sql(dump).execute(&pool).await.unwrap();
+    pool.close().await;
+    database
+}
+
 /// The first version of the tables, as it was released: what is in it must be readable for
 /// ever. Never change this test; add one for the next version.
-#[tokio::test]
-async fn a_database_of_version_1_is_still_read() {
-    let database = Database::new(Kind::Sqlite).await;
-    sqlx::any::install_default_drivers();
-    let pool = sqlx::AnyPool::connect(&format!("{}?mode=rwc", database.url))
-        .await
-        .unwrap();
-    // As sqlx keeps its books of what was applied.
-    sqlx::raw_sql(include_str!("fixtures/version_1.sql"))
-        .execute(&pool)
-        .await
-        .unwrap();
-    pool.close().await;
+async fn version_1_is_still_read(database: Database) {
     let store = SqlBindings::connect(&database.url).await.unwrap();
     let kit = Kit::on(store, database);
     let old = kit
@@ -65,6 +71,70 @@ async fn a_database_of_version_1_is_still_read() {
     kit.connect("bob", "a").await;
     assert_eq!(kit.owner("a").await.as_deref(), Some("bob"));
     assert_eq!(kit.bindings.trail(&old.owner, 10).await.unwrap().len(), 2);
+    // What has come since works on it.
+    let store = SqlBindings::connect(&kit.database.url).await.unwrap();
+    assert!(
+        !store
+            .is_paired(&crate::fixture::account("a"))
+            .await
+            .unwrap()
+    );
+    let now = channel_core::Clock::now(&kit.clock);
+    assert!(store.settle(&"d".repeat(64), now).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_database_of_version_1_is_still_read() {
+    let dump = include_str!("fixtures/version_1.sql");
+    version_1_is_still_read(database_of(Kind::Sqlite, dump).await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server at CHANNEL_TEST_POSTGRES_URL"]
+async fn a_database_of_version_1_is_still_read_on_postgres() {
+    let dump = include_str!("fixtures/version_1_postgres.sql");
+    version_1_is_still_read(database_of(Kind::Postgres, dump).await).await;
+}
+
+/// The second version: what the policies remember.
+async fn version_2_is_still_read(database: Database) {
+    let store = SqlBindings::connect(&database.url).await.unwrap();
+    let kit = Kit::on(store.clone(), database);
+    assert_eq!(kit.owner("a").await.as_deref(), Some("ada"));
+    let account = crate::fixture::account;
+    assert!(store.is_paired(&account("paired")).await.unwrap());
+    assert!(store.is_paired(&account("alias")).await.unwrap());
+    let at = UNIX_EPOCH + Duration::from_millis(1_767_225_600_000);
+    let requests = store.requests(at).await.unwrap();
+    assert_eq!(
+        (requests.len(), &requests[0].account),
+        (1, &account("waiting"))
+    );
+    assert_eq!(
+        store.approve("0123456789abcdef", at).await.unwrap(),
+        Some(account("waiting"))
+    );
+    let invites = store.invites(&crate::fixture::ACME, at).await.unwrap();
+    assert_eq!(invites[0].issued_by, "root");
+    let key = "e".repeat(64);
+    assert!(
+        !store.begin(Tries::Connect, &key, at).await.unwrap(),
+        "locked"
+    );
+    assert!(!store.settle(&"d".repeat(64), at).await.unwrap(), "settled");
+}
+
+#[tokio::test]
+async fn a_database_of_version_2_is_still_read() {
+    let dump = include_str!("fixtures/version_2.sql");
+    version_2_is_still_read(database_of(Kind::Sqlite, dump).await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server at CHANNEL_TEST_POSTGRES_URL"]
+async fn a_database_of_version_2_is_still_read_on_postgres() {
+    let dump = include_str!("fixtures/version_2_postgres.sql");
+    version_2_is_still_read(database_of(Kind::Postgres, dump).await).await;
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ impl Gate {
                 Stage::Trigger => trigger(&subject, access, &mut pass),
                 Stage::Rate => self.rate(&subject),
                 Stage::Length => self.length(&subject),
-                Stage::Access => self.may(&subject, access),
+                Stage::Access => self.may(&subject, access).await,
                 Stage::Identity => self.identity(&subject, &mut pass).await,
             };
             match step {
@@ -193,8 +193,9 @@ impl Gate {
         Step::Answered(Reason::TooLong, answer)
     }
 
-    /// Platform allow-all, role, paired, allowlists, global allow-all, deny.
-    fn may(&self, subject: &Subject<'_>, access: &Access) -> Step {
+    /// Platform allow-all, role, paired, allowlists, global allow-all, deny. Where nobody can
+    /// tell whether the sender is paired, the lists alone let pass.
+    async fn may(&self, subject: &Subject<'_>, access: &Access) -> Step {
         let direct = subject.is_direct();
         if direct && access.direct == DirectPolicy::Disabled {
             return Step::Refused(Reason::DirectDisabled);
@@ -205,8 +206,11 @@ impl Gate {
         if self.has_role(subject, access) {
             return Step::Allowed(Reason::Role);
         }
-        let paired = |pairing: &Arc<Pairing>| pairing.is_paired(subject.account());
-        if self.pairing.as_ref().is_some_and(paired) {
+        let paired = match &self.pairing {
+            Some(pairing) => pairing.is_paired(subject.account()).await,
+            None => Ok(false),
+        };
+        if matches!(paired, Ok(true)) {
             return Step::Allowed(Reason::Paired);
         }
         if self.is_listed(subject, access) {
@@ -215,9 +219,14 @@ impl Gate {
         if self.allow_all {
             return Step::Allowed(Reason::AllowAllChannels);
         }
+        if direct && access.direct == DirectPolicy::Open {
+            return Step::Allowed(Reason::DirectOpen);
+        }
+        if let Err(error) = paired {
+            return unavailable(subject, &error);
+        }
         match access.direct {
-            DirectPolicy::Open if direct => Step::Allowed(Reason::DirectOpen),
-            DirectPolicy::Pairing if direct => self.ask(subject),
+            DirectPolicy::Pairing if direct => self.ask(subject).await,
             _ => Step::Refused(Reason::NotAllowed),
         }
     }
@@ -243,7 +252,7 @@ impl Gate {
     }
 
     /// A stranger in a direct chat: an invite code, or a request to be let in.
-    fn ask(&self, subject: &Subject<'_>) -> Step {
+    async fn ask(&self, subject: &Subject<'_>) -> Step {
         let (Some(pairing), Some(message), true, SenderKind::Person) = (
             &self.pairing,
             subject.message,
@@ -252,24 +261,27 @@ impl Gate {
         ) else {
             return Step::Refused(Reason::NotAllowed);
         };
-        match pairing.accept(subject.account(), &message.text) {
-            Some(Invited::Accepted) => {
+        match pairing.accept(subject.account(), &message.text).await {
+            Ok(Some(Invited::Accepted)) => {
                 return Step::Answered(Reason::InviteAccepted, PAIRED.to_owned());
             }
-            Some(Invited::Invalid) => return Step::Refused(Reason::InviteInvalid),
-            Some(Invited::Locked) => return Step::Refused(Reason::InviteLocked),
-            None => {}
+            Ok(Some(Invited::Invalid)) => return Step::Refused(Reason::InviteInvalid),
+            Ok(Some(Invited::Locked)) => return Step::Refused(Reason::InviteLocked),
+            Ok(None) => {}
+            Err(error) => return unavailable(subject, &error),
         }
-        match pairing.request(subject.account(), subject.sender.name.as_deref()) {
-            Requested::Code(code) => {
+        let name = subject.sender.name.as_deref();
+        match pairing.request(subject.account(), name).await {
+            Ok(Requested::Code(code)) => {
                 let answer = format!(
                     "Your pairing code is {}. Ask the administrator to approve it within an hour.",
                     code.expose()
                 );
                 Step::Answered(Reason::PairingRequested, answer)
             }
-            Requested::Waiting => Step::Refused(Reason::PairingWaiting),
-            Requested::Full => Step::Refused(Reason::PairingFull),
+            Ok(Requested::Waiting) => Step::Refused(Reason::PairingWaiting),
+            Ok(Requested::Full) => Step::Refused(Reason::PairingFull),
+            Err(error) => unavailable(subject, &error),
         }
     }
 
@@ -284,10 +296,7 @@ impl Gate {
                 Step::On
             }
             _ if !self.require_bound => Step::On,
-            Resolution::Unavailable if subject.is_new => {
-                Step::Answered(Reason::StoreUnavailable, UNAVAILABLE.to_owned())
-            }
-            Resolution::Unavailable => Step::Refused(Reason::StoreUnavailable),
+            Resolution::Unavailable => closed(subject),
             Resolution::Unbound => {
                 let now = self.clock.elapsed();
                 if subject.is_new && self.told.first(account, now) {
@@ -348,6 +357,26 @@ impl From<Pass> for Verdict {
     }
 }
 
+/// Whether the sender may cannot be told, and so may not. In shared chats strangers learn
+/// nothing.
+fn unavailable(subject: &Subject<'_>, error: &Error) -> Step {
+    tracing::warn!(%error, "whether somebody is paired cannot be told");
+    if subject.is_direct() {
+        closed(subject)
+    } else {
+        Step::Refused(Reason::StoreUnavailable)
+    }
+}
+
+/// Closed while a store cannot be asked; who writes is told.
+fn closed(subject: &Subject<'_>) -> Step {
+    if subject.is_new {
+        Step::Answered(Reason::StoreUnavailable, UNAVAILABLE.to_owned())
+    } else {
+        Step::Refused(Reason::StoreUnavailable)
+    }
+}
+
 fn sender(subject: &Subject<'_>) -> Step {
     match subject.sender.kind {
         SenderKind::Person | SenderKind::Chat => Step::On,
@@ -398,6 +427,13 @@ impl Policy for Gate {
             }
         }
         Ok(())
+    }
+
+    async fn still_holds(&self, bound: &Bound) -> bool {
+        match &self.identities {
+            Some(identities) => identities.still_holds(bound).await,
+            None => true,
+        }
     }
 
     fn judges_groups(&self) -> bool {

@@ -1,30 +1,25 @@
 //! Pairing: strangers ask, an administrator approves.
 
 mod code;
-mod state;
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use channel_core::{AccountRef, Clock, Platform, Random, Secret};
+use channel_core::{
+    AccountRef, Clock, Error, ErrorKind, Platform, Random, Result, Secret, WorkspaceId,
+};
 
 use crate::audit::{Audit, AuditEvent};
-use crate::lock;
-use crate::lockout::Lockout;
-use code::SaltedHash;
-pub use state::PairingState;
-use state::{CODE_TTL, InviteRecord, Memory, PendingRecord};
+use crate::store::{
+    Asked, Invite, MemoryPolicies, PairingRequest, PolicyStore, Tries, account_key, try_key,
+};
+pub use code::SaltedHash;
 
-/// How many may wait for approval on one platform.
-const MOST_PENDING: usize = 3;
-/// How many invite codes may be out on one platform.
-const MOST_INVITES: usize = 10;
-/// Wrong codes in a row that lock whoever types them.
-const FAILURES: u32 = 5;
-const LOCK_FOR: Duration = Duration::from_secs(3600);
 const CODE_SYMBOLS: usize = 8;
 const INVITE_SYMBOLS: usize = 12;
+/// How much of a shown name is kept, in characters.
+const NAME: usize = 128;
 
 /// What a stranger gets.
 #[derive(Debug, Clone)]
@@ -32,7 +27,8 @@ const INVITE_SYMBOLS: usize = 12;
 pub enum Requested {
     /// A code to show to an administrator. It is not kept: this is the only time to see it.
     Code(Secret),
-    /// Nothing: a code was given in the last 600 s, or waits for approval.
+    /// Nothing: a code was given in the last 600 s, or the account's id is no plain text of
+    /// 1 to 128 characters.
     Waiting,
     /// Nothing: three wait on this platform already.
     Full,
@@ -46,6 +42,8 @@ pub enum ApprovalError {
     Locked,
     /// Nobody waits with this code or request id, or no longer.
     Unknown,
+    /// The store cannot be asked now; nothing was counted.
+    Unavailable,
 }
 
 impl fmt::Display for ApprovalError {
@@ -53,24 +51,18 @@ impl fmt::Display for ApprovalError {
         f.write_str(match self {
             Self::Locked => "too many wrong pairing codes, try again in an hour or use the id",
             Self::Unknown => "no request waits under this code or id",
+            Self::Unavailable => "pairing is temporarily unavailable, try again later",
         })
     }
 }
 
 impl std::error::Error for ApprovalError {}
 
-/// Ten invite codes are out on a platform: use or wait for those.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InvitesFull;
-
-impl fmt::Display for InvitesFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ten invite codes of this platform are unused already")
+impl From<Error> for ApprovalError {
+    fn from(_: Error) -> Self {
+        Self::Unavailable
     }
 }
-
-impl std::error::Error for InvitesFull {}
 
 /// What became of an invite code that a stranger sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,16 +95,14 @@ pub struct Pending {
 /// Lets strangers ask and administrators approve.
 ///
 /// A code is 8 of 32 symbols and holds for an hour; a sender gets one in ten minutes, three
-/// wait per platform. Five wrong codes in a row lock whoever types them for an hour.
-/// Everything is in memory; [`snapshot`](Self::snapshot) and [`restore`](Self::restore)
-/// carry it over a restart.
+/// wait per platform. Five wrong codes in a row lock whoever types them for an hour. All of
+/// that is in a [`PolicyStore`]: in memory, unless [`keep_in`](Self::keep_in) names another.
+/// Several processes that share a store share everything, locks too.
 pub struct Pairing {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     audit: Option<Arc<dyn Audit>>,
-    memory: Mutex<Memory>,
-    approvals: Lockout<String>,
-    invitations: Lockout<AccountRef>,
+    store: Arc<dyn PolicyStore>,
 }
 
 impl Pairing {
@@ -123,10 +113,15 @@ impl Pairing {
             clock,
             random,
             audit: None,
-            memory: Mutex::default(),
-            approvals: Lockout::new(FAILURES, LOCK_FOR, 1024),
-            invitations: Lockout::new(FAILURES, LOCK_FOR, 10_000),
+            store: Arc::new(MemoryPolicies::new()),
         }
+    }
+
+    /// Keeps everything in this store, over a restart where the store does.
+    #[must_use]
+    pub fn keep_in(mut self, store: Arc<dyn PolicyStore>) -> Self {
+        self.store = store;
+        self
     }
 
     /// Records approvals and the like.
@@ -136,71 +131,63 @@ impl Pairing {
         self
     }
 
-    /// Begins with what another one has remembered.
-    #[must_use]
-    pub fn restore(self, state: PairingState) -> Self {
-        *lock(&self.memory) = Memory::read(state);
-        self
-    }
-
-    /// Everything to remember over a restart.
-    #[must_use]
-    pub fn snapshot(&self) -> PairingState {
-        let mut memory = lock(&self.memory);
-        memory.sweep(self.clock.now());
-        memory.write()
-    }
-
     /// Whether an account is paired.
-    #[must_use]
-    pub fn is_paired(&self, account: &AccountRef) -> bool {
-        lock(&self.memory).paired.contains_key(account)
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if the store cannot tell: let nobody pass on its account then.
+    pub async fn is_paired(&self, account: &AccountRef) -> Result<bool> {
+        Ok(fits(account) && self.store.is_paired(account).await?)
     }
 
     /// A stranger asks, in a direct chat. The name is for the administrator's eye.
-    #[must_use]
-    pub fn request(&self, account: &AccountRef, name: Option<&str>) -> Requested {
-        let now = self.clock.now();
-        let mut memory = lock(&self.memory);
-        memory.sweep(now);
-        let waits = memory.pending.iter().any(|it| it.account == *account);
-        if memory.asked.contains_key(account) {
-            return Requested::Waiting;
-        }
-        if waits {
-            // A second code for the same request would make two ways in.
-            memory.pending.retain(|it| it.account != *account);
-        }
-        if memory.pending_on(&account.platform) >= MOST_PENDING {
-            return Requested::Full;
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: nothing was kept.
+    pub async fn request(&self, account: &AccountRef, name: Option<&str>) -> Result<Requested> {
+        if !fits(account) {
+            return Ok(Requested::Waiting);
         }
         let code = code::generate(self.random.as_ref(), CODE_SYMBOLS);
-        memory.asked.insert(account.clone(), now);
-        memory.pending.push(PendingRecord {
+        let plain = |name: &str| {
+            name.chars()
+                .filter(|c| !c.is_control())
+                .take(NAME)
+                .collect()
+        };
+        let request = PairingRequest {
             id: self.id(),
             account: account.clone(),
-            name: name.map(|name| name.chars().take(128).collect()),
+            name: name.map(plain),
             hash: SaltedHash::new(self.random.as_ref(), &code),
-            requested_at: now,
-        });
-        drop(memory);
-        self.record("pairing_requested", false, account, None);
-        Requested::Code(Secret::new(code))
+            requested_at: self.clock.now(),
+        };
+        Ok(match self.store.ask(&request).await? {
+            Asked::Kept => {
+                self.record("pairing_requested", false, account, None);
+                Requested::Code(Secret::new(code))
+            }
+            Asked::TooSoon => Requested::Waiting,
+            Asked::Full => Requested::Full,
+        })
     }
 
-    /// Who waits for approval.
-    #[must_use]
-    pub fn pending(&self) -> Vec<Pending> {
-        let mut memory = lock(&self.memory);
-        memory.sweep(self.clock.now());
-        let show = |it: &PendingRecord| Pending {
-            id: it.id.clone(),
-            account: it.account.clone(),
-            name: it.name.clone(),
+    /// Who waits for approval, the oldest first.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn pending(&self) -> Result<Vec<Pending>> {
+        let show = |it: PairingRequest| Pending {
+            id: it.id,
+            account: it.account,
+            name: it.name,
             requested_at: it.requested_at,
-            expires_at: it.requested_at + CODE_TTL,
+            expires_at: it.requested_at + PairingRequest::TTL,
         };
-        memory.pending.iter().map(show).collect()
+        let requests = self.store.requests(self.clock.now()).await?;
+        Ok(requests.into_iter().map(show).collect())
     }
 
     /// Approves by code, in any case, or by request id. The actor is whoever approves: the
@@ -209,69 +196,81 @@ impl Pairing {
     /// # Errors
     ///
     /// [`ApprovalError`]. An id is no secret and never locks.
-    pub fn approve(&self, actor: &str, code_or_id: &str) -> Result<AccountRef, ApprovalError> {
-        let wanted = code_or_id.trim();
-        if is_id(wanted) {
-            let wanted = wanted.to_ascii_lowercase();
-            return self.settle(actor, |pending| pending.id == wanted);
-        }
-        let actor_key = actor.to_owned();
-        if !self.approvals.begin(&actor_key, self.clock.elapsed()) {
-            return Err(ApprovalError::Locked);
-        }
-        let code = code::read(wanted, CODE_SYMBOLS).ok_or(ApprovalError::Unknown)?;
-        let approved = self.settle(actor, |pending| pending.hash.is_of(&code))?;
-        self.approvals.succeeded(&actor_key);
-        Ok(approved)
-    }
-
-    fn settle(
+    pub async fn approve(
         &self,
         actor: &str,
-        wanted: impl Fn(&PendingRecord) -> bool,
+        code_or_id: &str,
     ) -> Result<AccountRef, ApprovalError> {
-        let mut memory = lock(&self.memory);
-        memory.sweep(self.clock.now());
-        let found = memory.pending.iter().position(wanted);
-        let pending = memory
-            .pending
-            .swap_remove(found.ok_or(ApprovalError::Unknown)?);
-        memory.paired.insert(pending.account.clone(), pending.id);
-        drop(memory);
-        self.record("pairing_approved", true, &pending.account, Some(actor));
-        Ok(pending.account)
+        let wanted = code_or_id.trim();
+        if is_id(wanted) {
+            return self.settle(actor, &wanted.to_ascii_lowercase()).await;
+        }
+        let key = try_key(&[actor]);
+        let now = self.clock.now();
+        if !self.store.begin(Tries::Approval, &key, now).await? {
+            return Err(ApprovalError::Locked);
+        }
+        let approved = self.approve_by_code(actor, wanted).await;
+        match approved {
+            Ok(_) => noted(self.store.succeeded(Tries::Approval, &key).await),
+            Err(ApprovalError::Unavailable) => {
+                noted(self.store.withdraw(Tries::Approval, &key).await);
+            }
+            Err(_) => {}
+        }
+        approved
+    }
+
+    async fn approve_by_code(&self, actor: &str, code: &str) -> Result<AccountRef, ApprovalError> {
+        let code = code::read(code, CODE_SYMBOLS).ok_or(ApprovalError::Unknown)?;
+        let requests = self.store.requests(self.clock.now()).await?;
+        let found = requests.iter().find(|request| request.hash.is_of(&code));
+        let id = &found.ok_or(ApprovalError::Unknown)?.id;
+        self.settle(actor, id).await
+    }
+
+    async fn settle(&self, actor: &str, id: &str) -> Result<AccountRef, ApprovalError> {
+        let approved = self.store.approve(id, self.clock.now()).await?;
+        let account = approved.ok_or(ApprovalError::Unknown)?;
+        self.record("pairing_approved", true, &account, Some(actor));
+        Ok(account)
     }
 
     /// Refuses a request by its id; says whether there was one.
-    pub fn reject(&self, actor: &str, id: &str) -> bool {
-        let mut memory = lock(&self.memory);
-        let Some(found) = memory.pending.iter().position(|it| it.id == id) else {
-            return false;
-        };
-        let pending = memory.pending.swap_remove(found);
-        drop(memory);
-        self.record("pairing_rejected", false, &pending.account, Some(actor));
-        true
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn reject(&self, actor: &str, id: &str) -> Result<bool> {
+        let rejected = self.store.reject(id).await?;
+        if let Some(account) = &rejected {
+            self.record("pairing_rejected", false, account, Some(actor));
+        }
+        Ok(rejected.is_some())
     }
 
-    /// Says that a paired account is also known as another; `false` if it is not paired.
-    pub fn add_alias(&self, account: &AccountRef, alias: &AccountRef) -> bool {
-        let mut memory = lock(&self.memory);
-        let Some(id) = memory.paired.get(account).cloned() else {
-            return false;
-        };
-        memory.paired.insert(alias.clone(), id);
-        true
+    /// Says that a paired account is also known as another; `false` if it is not paired, or
+    /// the alias is no plain text of 1 to 128 characters.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn add_alias(&self, account: &AccountRef, alias: &AccountRef) -> Result<bool> {
+        Ok(fits(account) && fits(alias) && self.store.add_alias(account, alias).await?)
     }
 
     /// Takes the pairing of an account and of all its aliases back, at once; says whether
     /// there was anything to take back.
-    pub fn revoke(&self, actor: &str, account: &AccountRef) -> bool {
-        let forgotten = lock(&self.memory).forget(account);
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: nothing was taken back, try again.
+    pub async fn revoke(&self, actor: &str, account: &AccountRef) -> Result<bool> {
+        let forgotten = fits(account) && self.store.revoke(account).await?;
         if forgotten {
             self.record("pairing_revoked", false, account, Some(actor));
         }
-        forgotten
+        Ok(forgotten)
     }
 
     /// Issues an invite code, `XXXX-XXXX-XXXX`: whoever sends it first in a direct chat
@@ -279,48 +278,66 @@ impl Pairing {
     ///
     /// # Errors
     ///
-    /// [`InvitesFull`] if ten are out on this platform.
-    pub fn invite(&self, actor: &str, platform: &Platform) -> Result<Secret, InvitesFull> {
-        let now = self.clock.now();
-        let mut memory = lock(&self.memory);
-        memory.sweep(now);
-        if memory.invites_on(platform) >= MOST_INVITES {
-            return Err(InvitesFull);
-        }
+    /// `RateLimited` if ten are out on this platform, `Unavailable`.
+    pub async fn invite(&self, actor: &str, platform: &Platform) -> Result<Secret> {
         let code = code::generate(self.random.as_ref(), INVITE_SYMBOLS);
-        memory.invites.push(InviteRecord {
-            platform: platform.as_str().to_owned(),
+        let invite = Invite {
+            id: self.id(),
+            platform: platform.clone(),
             hash: SaltedHash::new(self.random.as_ref(), &code),
-            issued_at: now,
-            issued_by: actor.to_owned(),
-        });
+            issued_at: self.clock.now(),
+            issued_by: actor.chars().take(NAME).collect(),
+        };
+        if !self.store.issue(&invite).await? {
+            return Err(Error::new(
+                ErrorKind::RateLimited,
+                "ten invite codes of this platform are unused already",
+            ));
+        }
         Ok(Secret::new(dashed(&code)))
     }
 
     /// Takes an invite code that a stranger sent in a direct chat; `None` if the text does
     /// not look like one.
-    #[must_use]
-    pub fn accept(&self, account: &AccountRef, text: &str) -> Option<Invited> {
-        let code = undashed(text)?;
-        if !self.invitations.begin(account, self.clock.elapsed()) {
-            return Some(Invited::Locked);
-        }
-        let mut memory = lock(&self.memory);
-        memory.sweep(self.clock.now());
-        let found = memory.invites.iter().position(|invite| {
-            invite.platform == account.platform.as_str() && invite.hash.is_of(&code)
-        });
-        let Some(found) = found else {
-            return Some(Invited::Invalid);
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: nothing was counted.
+    pub async fn accept(&self, account: &AccountRef, text: &str) -> Result<Option<Invited>> {
+        let Some(code) = undashed(text) else {
+            return Ok(None);
         };
-        let invite = memory.invites.swap_remove(found);
-        memory.pending.retain(|it| it.account != *account);
-        let id = self.id();
-        memory.paired.insert(account.clone(), id);
-        drop(memory);
-        self.invitations.succeeded(account);
-        self.record("invite_accepted", true, account, Some(&invite.issued_by));
-        Some(Invited::Accepted)
+        if !fits(account) {
+            return Ok(Some(Invited::Invalid));
+        }
+        let key = account_key(account);
+        let now = self.clock.now();
+        if !self.store.begin(Tries::Invite, &key, now).await? {
+            return Ok(Some(Invited::Locked));
+        }
+        match self.use_invite(account, &code).await {
+            Ok(Some(invite)) => {
+                noted(self.store.succeeded(Tries::Invite, &key).await);
+                self.record("invite_accepted", true, account, Some(&invite.issued_by));
+                Ok(Some(Invited::Accepted))
+            }
+            Ok(None) => Ok(Some(Invited::Invalid)),
+            Err(error) => {
+                noted(self.store.withdraw(Tries::Invite, &key).await);
+                Err(error)
+            }
+        }
+    }
+
+    async fn use_invite(&self, account: &AccountRef, code: &str) -> Result<Option<Invite>> {
+        let now = self.clock.now();
+        let invites = self.store.invites(&account.platform, now).await?;
+        let found = invites.into_iter().find(|it| it.hash.is_of(code));
+        let Some(invite) = found else {
+            return Ok(None);
+        };
+        let used = self.store.use_invite(&invite.id, account, now).await?;
+        Ok(used.then_some(invite))
     }
 
     fn id(&self) -> String {
@@ -348,13 +365,25 @@ impl Pairing {
 
 impl fmt::Debug for Pairing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let memory = lock(&self.memory);
         f.debug_struct("Pairing")
-            .field("pending", &memory.pending.len())
-            .field("paired", &memory.paired.len())
-            .field("invites", &memory.invites.len())
+            .field("store", &self.store)
             .finish_non_exhaustive()
     }
+}
+
+/// A try that cannot be settled counts as failed: it locks nobody by itself.
+fn noted(settled: Result<()>) {
+    if let Err(error) = settled {
+        tracing::warn!(%error, "a try could not be settled");
+    }
+}
+
+/// Whether every store can keep the id of an account: plain text of 1 to 128 characters.
+fn fits(account: &AccountRef) -> bool {
+    let plain = |id: &str| !id.contains(char::is_control) && id.chars().count() <= 128;
+    let workspace = account.workspace.as_ref().map_or("", WorkspaceId::as_str);
+    let sender = account.sender.as_str();
+    !sender.is_empty() && plain(sender) && plain(workspace)
 }
 
 fn is_id(text: &str) -> bool {

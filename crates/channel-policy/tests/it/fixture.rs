@@ -7,7 +7,8 @@ use channel_core::{
     Message, Platform, Policy as _, Proof, ReplyTo, Sender, SenderKind, Target, TextLimit,
     TextUnit, Verdict,
 };
-use channel_policy::Gate;
+use channel_core::{Result, Secret};
+use channel_policy::{ApprovalError, Gate, Invited, Pairing, Pending, Requested};
 use channel_testkit::{SeededRandom, VirtualClock};
 
 pub(crate) const ACME: Platform = Platform::new("acme");
@@ -66,4 +67,43 @@ pub(crate) fn judge_event(gate: &Gate, event: &Event) -> Verdict {
 
 pub(crate) fn reason(gate: &Gate, message: Message) -> &'static str {
     judge(gate, message).reason()
+}
+
+/// What is asked for, without waiting: nothing here does.
+pub(crate) fn now<T>(work: impl Future<Output = T>) -> T {
+    VirtualClock::new().block_on(work)
+}
+
+/// Pairing with a store that answers.
+#[derive(Clone)]
+pub(crate) struct Desk(pub(crate) Arc<Pairing>);
+
+impl Desk {
+    pub(crate) fn is_paired(&self, account: &AccountRef) -> bool {
+        now(self.0.is_paired(account)).unwrap()
+    }
+    pub(crate) fn request(&self, account: &AccountRef, name: Option<&str>) -> Requested {
+        now(self.0.request(account, name)).unwrap()
+    }
+    pub(crate) fn pending(&self) -> Vec<Pending> {
+        now(self.0.pending()).unwrap()
+    }
+    pub(crate) fn approve(&self, actor: &str, code: &str) -> Result<AccountRef, ApprovalError> {
+        now(self.0.approve(actor, code))
+    }
+    pub(crate) fn reject(&self, actor: &str, id: &str) -> bool {
+        now(self.0.reject(actor, id)).unwrap()
+    }
+    pub(crate) fn add_alias(&self, account: &AccountRef, alias: &AccountRef) -> bool {
+        now(self.0.add_alias(account, alias)).unwrap()
+    }
+    pub(crate) fn revoke(&self, actor: &str, account: &AccountRef) -> bool {
+        now(self.0.revoke(actor, account)).unwrap()
+    }
+    pub(crate) fn invite(&self, actor: &str, platform: &Platform) -> Result<Secret> {
+        now(self.0.invite(actor, platform))
+    }
+    pub(crate) fn accept(&self, account: &AccountRef, text: &str) -> Option<Invited> {
+        now(self.0.accept(account, text)).unwrap()
+    }
 }

@@ -13,7 +13,7 @@ use channel_policy::{
 use channel_testkit::VirtualClock;
 
 use crate::fixture::{
-    ACME, account, by, direct, event, group, info, judge, judge_event, random, reason,
+    ACME, Desk, account, by, direct, event, group, info, judge, judge_event, random, reason,
 };
 
 fn builder() -> GateBuilder {
@@ -24,12 +24,12 @@ fn gate(access: AccessConfig) -> Gate {
     builder().channel("acme", access).build().unwrap()
 }
 
-fn with_pairing(access: AccessConfig) -> (Gate, Arc<Pairing>) {
+fn with_pairing(access: AccessConfig) -> (Gate, Desk) {
     let clock = Arc::new(VirtualClock::new());
-    let pairing = Arc::new(Pairing::new(clock.clone(), random()));
+    let pairing = Desk(Arc::new(Pairing::new(clock.clone(), random())));
     let gate = Gate::builder(clock)
         .channel("acme", access)
-        .pairing(pairing.clone())
+        .pairing(pairing.0.clone())
         .build()
         .unwrap();
     (gate, pairing)
@@ -117,7 +117,7 @@ fn the_checks_of_access_have_their_order() {
         (closed, false, false, "not_allowed"),
     ] {
         let clock = Arc::new(VirtualClock::new());
-        let pairing = Pairing::new(clock.clone(), random());
+        let pairing = Desk(Arc::new(Pairing::new(clock.clone(), random())));
         if paired {
             let code = pairing.request(&account("2"), None);
             let channel_policy::Requested::Code(code) = code else {
@@ -127,7 +127,7 @@ fn the_checks_of_access_have_their_order() {
         }
         let builder = Gate::builder(clock)
             .channel("acme", access)
-            .pairing(Arc::new(pairing))
+            .pairing(pairing.0)
             .directory(Arc::new(Staff));
         let builder = if global { builder.allow_all() } else { builder };
         assert_eq!(

@@ -10,7 +10,7 @@ use channel_policy::{
 };
 use channel_testkit::VirtualClock;
 
-use crate::fixture::{account, direct, event, group, judge, random, reason};
+use crate::fixture::{Desk, account, direct, event, group, judge, random, reason};
 
 /// Knows Ada, settles `/connect`, and is down for Dora.
 #[derive(Debug)]
@@ -161,8 +161,8 @@ fn access_comes_before_identity() {
 #[test]
 fn a_paired_stranger_still_has_to_connect() {
     let (builder, clock) = builder(AccessConfig::new().direct(DirectPolicy::Pairing));
-    let pairing = Arc::new(Pairing::new(Arc::new(clock), random()));
-    let gate = builder.pairing(pairing.clone()).build().unwrap();
+    let pairing = Desk(Arc::new(Pairing::new(Arc::new(clock), random())));
+    let gate = builder.pairing(pairing.0.clone()).build().unwrap();
     assert_eq!(reason(&gate, direct("bob", "hi")), "pairing_requested");
     let id = pairing.pending()[0].id.clone();
     assert_eq!(pairing.approve("root", &id), Ok(account("bob")));

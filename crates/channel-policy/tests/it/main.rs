@@ -11,6 +11,8 @@ mod fixture;
 mod gate;
 mod identity;
 mod lockout;
+mod pains;
 mod pairing;
 mod rate;
+mod store;
 mod trigger;
