@@ -80,3 +80,52 @@ fn what_only_looks_like_a_command_is_refused() {
     assert!(read(&format!("/{}", "a".repeat(65))).is_err());
     assert_eq!(read(r#"/run "a"#), Err(ParseError::UnbalancedQuote));
 }
+
+/// Commands that somebody dresses up: each is the command that the eye sees, ordinary words,
+/// another bot's, or refused. None is a command that the eye does not see.
+#[test]
+fn dressed_up_commands_are_what_the_eye_sees_or_nothing() {
+    let seen = |text: &str| match read(text) {
+        Ok(Line::Command(command)) => format!("command {}", command.name),
+        Ok(Line::Text(_)) => "text".to_owned(),
+        Ok(Line::ForAnother) => "for another".to_owned(),
+        Ok(Line::Empty) => "empty".to_owned(),
+        Ok(other) => format!("{other:?}"),
+        Err(error) => format!("{error:?}"),
+    };
+    for (text, expected) in [
+        // Zero width, soft hyphen, joiners, byte order mark.
+        ("/st\u{200b}op", "command /stop"),
+        ("\u{feff}/stop", "command /stop"),
+        ("/s\u{00ad}t\u{200d}op", "command /stop"),
+        // Marks that turn the direction of writing.
+        ("\u{202e}/stop\u{202c}", "command /stop"),
+        ("\u{2067}/pots\u{2069}", "command /pots"),
+        // Letters of other alphabets that look the same, and wide ones.
+        ("/st\u{043e}p", "BadName"),
+        ("/\u{ff53}top", "BadName"),
+        ("/sto\u{0301}p", "BadName"),
+        ("\u{2215}stop", "text"),
+        ("\u{ff0f}stop", "text"),
+        // Mentions, ours in any case, and one that only looks like ours.
+        ("@KIT_bot /STOP", "command /stop"),
+        ("/stop@Kit_Bot now", "command /stop"),
+        ("/stop@kit_b\u{043e}t", "for another"),
+        ("/stop@", "for another"),
+        ("/stop@kit_bot@other", "for another"),
+        ("@kit_bot @kit_bot /stop", "text"),
+        // Quotes in quotes, and quotes that never end.
+        (r#"/stop "a "b" c""#, "command /stop"),
+        (r#"/stop "a "b c"#, "command /stop"),
+        (r#"/stop "a" "b"#, "UnbalancedQuote"),
+        (r#"/"stop""#, "BadName"),
+        // What a shell would take apart is one word here.
+        ("/stop;rm", "BadName"),
+        ("/stop\u{0}", "BadName"),
+    ] {
+        assert_eq!(seen(text), expected, "{text:?}");
+    }
+    for length in [65, 4096, 100_000] {
+        assert_eq!(seen(&format!("/{}", "a".repeat(length))), "BadName");
+    }
+}
