@@ -72,7 +72,8 @@ for (const platform of ["telegram", "standard"]) {
     await steps.locator("h3", { hasText: "Reply" }).waitFor({ timeout: PATIENCE });
     await page.locator("#wire-summary", { hasText: "handled in" }).waitFor({ timeout: PATIENCE });
     const said = await steps.innerText();
-    for (const words of ["follow me", "guest_list", "Allowed", "echo: follow me"]) assert.ok(said.includes(words), words);
+    const reason = platform === "telegram" ? "allowlist" : "role";
+    for (const words of ["follow me", reason, "Allowed", "echo: follow me"]) assert.ok(said.includes(words), words);
     await page.locator("#view-raw").click();
     const raw = await steps.innerText();
     assert.ok(raw.includes('"text":"follow me"'), "the bytes as they were");
@@ -157,6 +158,102 @@ for (const platform of ["telegram", "standard"]) {
     await say(page, platform, "still there?");
     await fromBot(page, platform, "echo: still there?").waitFor({ timeout: PATIENCE });
   });
+}
+
+// Connected accounts: the page opens beside the demo, signed in as its one owner.
+
+/** What the page moves by itself, without anybody touching it. */
+const WATCH_SHIFTS = () => {
+  window.shifts = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifts += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+};
+
+async function accounts(page) {
+  const context = page.context();
+  await context.addInitScript(WATCH_SHIFTS);
+  const opened = context.waitForEvent("page");
+  await page.getByRole("link", { name: "Connected accounts" }).click();
+  const connect = await opened;
+  const heard = complaints(connect);
+  connect.setDefaultTimeout(PATIENCE);
+  await connect.locator('#platforms[aria-busy="false"]').waitFor();
+  assert.equal(await connect.evaluate(() => window.opener), null, "the link has no way back");
+  return [connect, heard];
+}
+
+const card = (page, platform) => page.locator(`li.card[data-platform="${platform}"]`);
+const cardSays = (page, platform, text) => card(page, platform).locator(".state", { hasText: text }).waitFor();
+
+async function disconnect(page, platform) {
+  await page.getByRole("button", { name: "Done" }).click();
+  await card(page, platform).getByRole("button", { name: /^Disconnect/ }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).click();
+  await cardSays(page, platform, /^Not connected$/);
+}
+
+check("the_owner_connects_telegram_by_deep_link_and_takes_it_back", {}, async (page) => {
+  await say(page, "telegram", "/whoami");
+  await fromBot(page, "telegram", "I do not know whose account this is.").waitFor();
+  const [connect, heard] = await accounts(page);
+  const link = page.context().waitForEvent("page");
+  await card(connect, "telegram").getByRole("button", { name: "Connect: Telegram" }).click();
+  const phone = await link;
+  const heardThere = complaints(phone);
+  phone.setDefaultTimeout(PATIENCE);
+  await phone.locator('#tab-telegram[data-state="ready"]').waitFor();
+  await phone.locator("#toast", { hasText: "it is what Start does on Telegram" }).waitFor();
+  assert.equal(new URL(phone.url()).search, "", "the code does not stay in the address");
+  const prepared = panel(phone, "telegram").locator(".text");
+  assert.match(await prepared.inputValue(), /^\/start [A-Za-z0-9_-]{22}$/);
+  await prepared.press("Enter");
+  await fromBot(phone, "telegram", "Connected to channel-kit demo.").waitFor();
+  await phone.locator("#steps .badge", { hasText: "Answered" }).waitFor();
+  await phone.screenshot({ path: join(SHOTS, "demo-connected.png") });
+  await cardSays(connect, "telegram", /^Connected$/);
+  await connect.getByText("Connected as Ada.").waitFor();
+  assert.ok(await connect.evaluate(() => window.shifts) < 0.001, "nothing moved by itself");
+  await say(page, "telegram", "/whoami");
+  await fromBot(page, "telegram", "You are ada: this account is connected.").waitFor();
+  await disconnect(connect, "telegram");
+  const before = await panel(page, "telegram").locator(".msg.bot .words", { hasText: "I do not know whose" }).count();
+  await say(page, "telegram", "/whoami");
+  await panel(page, "telegram").locator(".msg.bot .words", { hasText: "I do not know whose" }).nth(before).waitFor();
+  assert.deepEqual([...heard, ...heardThere], [], "the console is silent");
+});
+
+check("the_owner_connects_a_websocket_client_by_code", {}, async (page) => {
+  await open(page, "standard");
+  const [connect, heard] = await accounts(page);
+  await card(connect, "standard").getByRole("button", { name: "Connect: Standard" }).click();
+  const code = await card(connect, "standard").locator("code").textContent();
+  assert.match(code, /^\/connect [A-Za-z0-9_-]{22}$/);
+  assert.match(await card(connect, "standard").locator(".left").textContent(), /^(10:00|9:5\d) left$/);
+  await say(page, "standard", code);
+  await fromBot(page, "standard", "Connected to channel-kit demo.").waitFor();
+  await cardSays(connect, "standard", /^Connected$/);
+  assert.ok(await connect.evaluate(() => window.shifts) < 0.001, "nothing moved by itself");
+  await say(page, "standard", "/whoami");
+  await fromBot(page, "standard", "You are ada: this account is connected.").waitFor();
+  await say(page, "standard", code);
+  await fromBot(page, "standard", "This code is not valid.").waitFor();
+  await disconnect(connect, "standard");
+  assert.deepEqual(heard, [], "the console is silent");
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  for (const [size, viewport] of [["desktop", DESKTOP], ["phone", PHONE]]) {
+    check(`connected_accounts_fit_${colorScheme}_${size}`, { viewport, colorScheme }, async (page) => {
+      const [connect, heard] = await accounts(page);
+      await card(connect, "standard").getByRole("button", { name: /^Connect/ }).click();
+      await card(connect, "standard").locator("code").waitFor();
+      const wide = await connect.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.equal(wide, 0, "nothing to scroll sideways");
+      await connect.screenshot({ path: join(SHOTS, `accounts-${size}-${colorScheme}.png`), fullPage: true });
+      assert.deepEqual(heard, [], "the console is silent");
+    });
+  }
 }
 
 check("works_with_the_keyboard_only", {}, async (page) => {

@@ -25,9 +25,17 @@ class App {
     tabs.addEventListener("keydown", (event) => this.walkTabs(event));
     this.open(this.chats[0]);
     for (const chat of this.chats) chat.channel.attach(chat);
-    this.listen(start.standard);
+    this.listen(start.standard, start.run);
+    this.follow(new URLSearchParams(location.search).get("start"));
     // On a touch screen the keyboard would cover what there is to see.
     if (matchMedia("(hover: hover)").matches) this.chats[0].text.focus();
+  }
+
+  /** A link such as t.me/<bot>?start=<code> has led here: Telegram shows its Start button. */
+  follow(code) {
+    if (!/^[A-Za-z0-9_-]{1,64}$/.test(code || "")) return;
+    history.replaceState(null, "", location.pathname);
+    this.chat("telegram").prepare(`/start ${code}`, "Press Send: it is what Start does on Telegram.");
   }
 
   chat(id) {
@@ -51,7 +59,7 @@ class App {
     this.current.tab.focus();
   }
 
-  listen({ client, token }) {
+  listen({ client }, run) {
     const feed = new EventSource(`/api/events?client=${encodeURIComponent(client)}`);
     const on = (name, work) => feed.addEventListener(name, (event) => work(JSON.parse(event.data)));
     on("telegram", (news) => this.chat("telegram").channel.hear(news));
@@ -65,7 +73,7 @@ class App {
       this.chat("telegram").state("ready");
       // After a restart of the demo everything of before is gone, the token too.
       const now = await ask("/api/start");
-      if (now.standard.token !== token) location.reload();
+      if (now.run !== run) location.reload();
     };
   }
 

@@ -2,7 +2,7 @@
 
 import { el } from "./richtext.js";
 
-const CHIPS = ["hello", "/help", "/buttons", "/stream 20", "/markdown", "/file", "/react"];
+const CHIPS = ["hello", "/help", "/buttons", "/stream 20", "/markdown", "/file", "/react", "/whoami"];
 
 function size(bytes) {
   if (bytes === undefined || bytes === null) return "";
@@ -149,7 +149,7 @@ export class Chat {
     if (item.report) return item.report.held ? "held" : "got through";
     if (!trace) return "on its way";
     if (item.mine || item.note) {
-      if (!trace.verdict.allowed) return `refused: ${trace.verdict.reason}`;
+      if (!trace.verdict.allowed) return `${trace.verdict.answered ? "answered" : "refused"}: ${trace.verdict.reason}`;
       if (trace.done?.error) return "handler failed";
       return trace.done ? `handled in ${ms(trace.done.at_ms)}` : "being handled";
     }
@@ -181,7 +181,8 @@ export class Chat {
   trace(trace) {
     const isNew = !this.traces.has(trace.number);
     this.traces.set(trace.number, trace);
-    if (trace.kind !== "message" || !trace.verdict.allowed) this.note(trace);
+    // What strangers say is in no log but this one.
+    if (trace.kind !== "message" || !(trace.verdict.allowed || trace.verdict.answered)) this.note(trace);
     this.link();
     const isAtEnd = this.isAtEnd();
     if (isNew && isAtEnd) this.scroll();
@@ -305,6 +306,12 @@ export class Chat {
     if (text !== undefined) this.text.value = text;
     else if (wasEdit && !context) this.text.value = "";
     this.text.focus();
+  }
+
+  /** Puts words into the line, to be sent by hand. */
+  prepare(text, words) {
+    this.setContext(null, text);
+    this.app.say(words);
   }
 
   submit() {

@@ -66,9 +66,10 @@ export class Inspector {
   drawTrace() {
     const { channel, trace } = this;
     const event = Object.values(trace.event.kind)[0] || {};
-    const total = trace.done ? `handled in ${ms(trace.done.at_ms)}` : trace.verdict.allowed ? "being handled" : "refused";
-    this.summary.textContent = `${channel.name}, ${trace.kind}, ${total}`;
     const verdict = trace.verdict;
+    const no = verdict.answered ? "answered" : "refused";
+    const total = trace.done ? `handled in ${ms(trace.done.at_ms)}` : verdict.allowed ? "being handled" : no;
+    this.summary.textContent = `${channel.name}, ${trace.kind}, ${total}`;
     const proof = PROOFS[event.sender?.proof];
     const arrived = channel.inbound(trace).find((block) => block.open);
     const first = trace.calls.find((call) => call.messages.length) || trace.calls[0];
@@ -76,8 +77,8 @@ export class Inspector {
     this.drawPath([
       ["On the wire", `${arrived?.body.bytes ?? 0} bytes`],
       ["Verified event", trace.kind],
-      ["Verdict", verdict.allowed ? "allowed" : "refused", verdict.allowed ? "yes" : "no"],
-      ["Reply", verdict.allowed ? reply : "none"],
+      ["Verdict", verdict.allowed ? "allowed" : no, verdict.allowed ? "yes" : verdict.answered ? "" : "no"],
+      ["Reply", verdict.allowed || verdict.answered ? reply : "none"],
     ]);
     const steps = [
       this.step("On the wire", "0 ms", ...this.blocks("in", channel.inbound(trace))),
@@ -89,12 +90,13 @@ export class Inspector {
       this.step(
         "Verdict", `+${ms(verdict.at_ms)}`,
         el("p", { className: "lead" },
-          el("span", { className: verdict.allowed ? "badge yes" : "badge no" }, verdict.allowed ? "Allowed" : "Refused"),
+          el("span", { className: verdict.allowed ? "badge yes" : verdict.answered ? "badge plain" : "badge no" },
+            verdict.allowed ? "Allowed" : verdict.answered ? "Answered" : "Refused"),
           " ", el("code", {}, verdict.reason),
-          verdict.allowed ? "" : " No handler ran, and nobody was told."),
+          verdict.allowed ? "" : verdict.answered ? " No handler ran: the policy itself answered." : " No handler ran, and nobody was told."),
       ),
     ];
-    if (verdict.allowed) steps.push(this.replyStep());
+    if (verdict.allowed || verdict.answered) steps.push(this.replyStep());
     this.steps.replaceChildren(...steps);
   }
 
@@ -103,7 +105,7 @@ export class Inspector {
     const calls = trace.calls.map((call, index) => this.call(call, index));
     if (trace.more_calls) calls.push(el("p", { className: "lead" }, `${trace.more_calls} more calls are not shown.`));
     if (!calls.length) {
-      const words = trace.done ? "The bot had nothing to say." : "The handler is at work.";
+      const words = trace.done ? "The bot had nothing to say." : trace.verdict.answered ? "On its way." : "The handler is at work.";
       calls.push(el("p", { className: "lead" }, words));
     }
     if (trace.done?.error) calls.push(el("p", { className: "lead error" }, trace.done.error));

@@ -17,7 +17,7 @@ use channel_kit::runtime::{Bot, Running};
 use channel_kit::standard::Standard;
 use channel_kit::telegram::Telegram;
 use channel_kit::webhook::{Host, Server};
-use channel_policy::{AccessConfig, AuditRing, Gate};
+use channel_policy::{AccessConfig, AuditRing, Gate, MemoryPolicies, PolicyStore};
 
 use login::Login;
 use platforms::Phones;
@@ -84,15 +84,15 @@ impl App {
             .token(fresh_secret(transport.random.as_ref()))
             .client_token(platforms::CLIENT, phones.client_token().clone())
             .build()?;
-        let bindings = bindings(&settings.store, &transport).await?;
-        let running = bot(&bindings, &transport)?
+        let kept = kept(&settings.store, &transport).await?;
+        let running = bot(&kept, &transport)?
             .channel(telegram)
             .channel(standard.clone())
             .served_elsewhere()
             .start()
             .await?;
         let login = Arc::new(Login::new(&transport)?);
-        let owner_api = OwnerApi::new(bindings, Arc::clone(&login), transport.random.as_ref());
+        let owner_api = OwnerApi::new(kept.bindings, Arc::clone(&login), transport.random.as_ref());
         let intake = running
             .intake(&ChannelId::new("standard"))
             .ok_or_else(|| Error::config("there is no standard channel"))?;
@@ -126,15 +126,30 @@ impl App {
     }
 }
 
+/// Who is connected, and who is locked or settled, in one store.
+struct Kept {
+    bindings: Bindings,
+    policies: Arc<dyn PolicyStore>,
+}
+
 /// Who may be connected, and where that is kept.
-async fn bindings(store: &str, transport: &Transport) -> Result<Bindings> {
+async fn kept(store: &str, transport: &Transport) -> Result<Kept> {
     let clock = Arc::clone(&transport.clock);
     let random = Arc::clone(&transport.random);
-    let builder: BindingsBuilder = match store {
-        "memory" => Bindings::builder(NAME, MemoryBindings::new(), clock, random),
-        url => Bindings::builder(NAME, SqlBindings::connect(url).await?, clock, random),
+    let (builder, policies): (BindingsBuilder, Arc<dyn PolicyStore>) = match store {
+        "memory" => (
+            Bindings::builder(NAME, MemoryBindings::new(), clock, random),
+            Arc::new(MemoryPolicies::new()),
+        ),
+        url => {
+            let store = SqlBindings::connect(url).await?;
+            (
+                Bindings::builder(NAME, store.clone(), clock, random),
+                Arc::new(store),
+            )
+        }
     };
-    builder
+    let bindings = builder
         .platform(
             ConnectPlatform::by_link(platforms::TELEGRAM, "Telegram", |code| {
                 Some(format!("{}?start={code}", platforms::LINK))
@@ -142,16 +157,19 @@ async fn bindings(store: &str, transport: &Transport) -> Result<Bindings> {
             .scope(BindingScope::Personal),
         )
         .platform(ConnectPlatform::by_code(platforms::STANDARD, "Chat"))
-        .build()
+        .build()?;
+    Ok(Kept { bindings, policies })
 }
 
 /// The bot: it talks to those who are connected, and to nobody else.
-fn bot(bindings: &Bindings, transport: &Transport) -> Result<Bot> {
+fn bot(kept: &Kept, transport: &Transport) -> Result<Bot> {
     let everyone = AccessConfig::new().allow_from("*");
     let gate = Gate::builder(Arc::clone(&transport.clock))
         .channel("telegram", everyone.clone())
         .channel("standard", everyone)
-        .identities(Arc::new(ConnectGate::new(bindings.clone())))
+        .identities(Arc::new(
+            ConnectGate::new(kept.bindings.clone()).keep_in(kept.policies.clone()),
+        ))
         .audit(Arc::new(AuditRing::default()))
         .strict(true)
         .build()?;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::attacks::{self, Attack};
 use super::telegram::{BOT_NAME, PERSON, PERSON_NAME};
-use super::{GUEST, Stage, feed, random_hex};
+use super::{Stage, feed};
 
 /// The largest body, in bytes: a file of 2 MiB in base64, and its words.
 const MAX_BODY: usize = 3 << 20;
@@ -62,15 +62,19 @@ pub(crate) fn router(stage: Arc<Stage>) -> Router {
 
 /// What a page needs to begin: who it is, and the credential of the standard channel.
 async fn start(State(stage): State<Arc<Stage>>) -> Json<Value> {
-    let random = stage.transport.random.as_ref();
+    let (client, token) = match stage.guests.take() {
+        Some((client, token)) => (client.as_str(), token.expose()),
+        None => ("", ""),
+    };
     Json(json!({
         "version": env!("CARGO_PKG_VERSION"),
+        "run": stage.guests.run,
         "standard": {
             "path": "/standard/ws",
             "media": "/standard/media",
             "protocol": "channel-kit.v1",
-            "token": stage.token.expose(),
-            "client": format!("{GUEST}{}", random_hex(random, 4)),
+            "token": token,
+            "client": client,
             "name": PERSON_NAME,
         },
         "telegram": {"bot": BOT_NAME, "person": PERSON, "name": PERSON_NAME},

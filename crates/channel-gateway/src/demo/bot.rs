@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use channel_core::{
-    Action, Button, InboundMessage as _, Message, Policy, SenderKind, Upload, Verdict, async_trait,
-};
+use channel_core::{Action, Button, InboundMessage as _, Message, Upload};
 use channel_runtime::{HandlerResult, Incoming};
 
 /// The longest `/sleep`, in seconds, and the longest `/stream`, in words.
@@ -26,6 +24,7 @@ const HELP: &str = "\
 - `/markdown`: rich text, rendered for each platform
 - `/file`: a file to download
 - `/react`: an emoji on your message
+- `/whoami`: whose account this is, once it is connected
 - `/sleep 3`: a slow answer, while others go on
 - send me a file, or edit your message: I notice";
 
@@ -55,6 +54,7 @@ pub(crate) async fn message(message: Incoming<Message>) -> HandlerResult {
         Some(("start", _)) => drop(message.reply(markdown(WELCOME)).await?),
         Some(("help", _)) => drop(message.reply(markdown(HELP)).await?),
         Some(("markdown", _)) => drop(message.reply(markdown(MARKDOWN)).await?),
+        Some(("whoami", _)) => drop(message.reply(whoami(&message)).await?),
         Some(("react", _)) => message.react("👍").await?,
         Some(("stream", words)) => stream(&message, number(20, words)).await?,
         Some(("sleep", seconds)) => sleep(&message, number(3, seconds)).await?,
@@ -91,6 +91,15 @@ pub(crate) async fn pressed(action: Incoming<Action>) -> HandlerResult {
 
 fn markdown(source: &str) -> channel_core::Body {
     channel_core::Body::markdown(source)
+}
+
+/// The gate has found out whose account it is.
+fn whoami(message: &Incoming<Message>) -> String {
+    match message.authorized().bound() {
+        Some(bound) => format!("You are {}: this account is connected.", bound.owner),
+        None => "I do not know whose account this is. Connect it under \"Connected accounts\"."
+            .to_owned(),
+    }
 }
 
 async fn files(message: &Incoming<Message>) -> HandlerResult {
@@ -133,33 +142,4 @@ async fn stream(message: &Incoming<Message>, words: u64) -> HandlerResult {
     }
     reply.finish(text).await?;
     Ok(())
-}
-
-/// Who may talk to the bot: the person at the page, on any platform.
-#[derive(Debug, Clone)]
-pub(crate) struct GuestList {
-    /// The person's id on Telegram.
-    pub(crate) telegram: i64,
-    /// What the ids of the page's own clients begin with.
-    pub(crate) standard: &'static str,
-}
-
-#[async_trait]
-impl Policy for GuestList {
-    async fn judge(&self, event: &channel_core::Event) -> Verdict {
-        let Some(sender) = event.sender() else {
-            return Verdict::Refuse("no_sender");
-        };
-        let id = &sender.account.sender;
-        let is_guest = match sender.account.platform.as_str() {
-            "telegram" => id.as_i64() == Some(self.telegram),
-            "standard" => id.as_str().starts_with(self.standard),
-            _ => false,
-        };
-        if is_guest && sender.kind == SenderKind::Person {
-            Verdict::Allow("guest_list")
-        } else {
-            Verdict::Refuse("not_on_guest_list")
-        }
-    }
 }

@@ -65,7 +65,11 @@ fn harden(headers: &mut HeaderMap, host: &str) {
         "default-src 'self'; connect-src 'self' ws://{host}; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'; object-src 'none'"
     );
-    if let Ok(policy) = HeaderValue::from_str(&policy) {
+    // The page for connecting accounts has a stricter one of its own.
+    if let (Ok(policy), false) = (
+        HeaderValue::from_str(&policy),
+        headers.contains_key(CONTENT_SECURITY_POLICY),
+    ) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     for (name, value) in [

@@ -1,6 +1,7 @@
 //! The demo: a bot on an emulated Telegram and on the standard channel, and a page to
 //! watch it from.
 
+mod accounts;
 mod api;
 mod attacks;
 mod bot;
@@ -16,12 +17,15 @@ mod wire;
 use std::fmt;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::middleware;
 use channel_core::{Action, ChannelId, ChatId, Error, Message, Random, Result, Secret, Transport};
+use channel_delivery::SqliteStore;
 use channel_emulator::telegram::TelegramConfig;
+use channel_policy::Gate;
 use channel_runtime::{Bot, ChannelState, HandlerResult, Incoming, Running};
 use channel_standard::Standard;
 use channel_telegram::Telegram;
@@ -29,7 +33,7 @@ use channel_webhook::{Host, Server};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 
-use bot::GuestList;
+use accounts::{Accounts, Home};
 use observed::Observed;
 use policy::Minuted;
 use recorder::Recorder;
@@ -42,6 +46,8 @@ const STANDARD: &str = "standard";
 const WEBHOOK: &str = "/telegram/webhook";
 /// What the ids of the page's clients begin with.
 const GUEST: &str = "guest-";
+/// Clients for pages; more than there may be at once.
+const GUESTS: usize = 256;
 /// Pages that are kept up to date at once.
 const READERS: usize = 32;
 /// How long handlers, and then connections, may go on after the demo was told to stop.
@@ -72,11 +78,14 @@ impl DemoConfig {
     }
 }
 
-/// A running demo. [`stop`](Self::stop) ends it politely.
+/// A running demo, with its databases in a temporary folder. [`stop`](Self::stop) ends it politely.
 pub struct Demo {
     stage: Arc<Stage>,
     running: Running,
     server: Server,
+    accounts: Accounts,
+    /// Goes last: everything that writes into it has ended by then.
+    home: Home,
 }
 
 impl fmt::Debug for Demo {
@@ -92,14 +101,45 @@ struct Stage {
     platform: Platform,
     recorder: Recorder,
     transport: Transport,
-    /// The token of the standard channel, another one each time.
+    /// The token of the standard channel that clients could share, another one each time.
     token: Secret,
+    guests: Guests,
     /// Known once the page is served.
     address: OnceLock<SocketAddr>,
     /// What each channel promises, for the page.
     promises: Mutex<Vec<Value>>,
     readers: Arc<Semaphore>,
     closing: watch::Sender<bool>,
+}
+
+/// Clients of the standard channel for pages, each with a token of its own, so that nobody
+/// else can be them.
+struct Guests {
+    /// Tells this run of the demo from others.
+    run: String,
+    all: Vec<(String, Secret)>,
+    next: AtomicUsize,
+}
+
+impl Guests {
+    fn new(random: &dyn Random) -> Self {
+        let run = random_hex(random, 4);
+        let guest = |number| {
+            let client = format!("{GUEST}{run}-{number}");
+            (client, Secret::new(random_hex(random, 24)))
+        };
+        Self {
+            all: (1..=GUESTS).map(guest).collect(),
+            run,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// A client for a page that begins; the first again after the last.
+    fn take(&self) -> Option<&(String, Secret)> {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        self.all.get(next.checked_rem(self.all.len())?)
+    }
 }
 
 impl Stage {
@@ -130,13 +170,20 @@ impl Demo {
             platform: emulated(&bot_token).await?,
             recorder: Recorder::new(Arc::clone(&transport.clock)),
             token: Secret::new(random_hex(random, 24)),
+            guests: Guests::new(random),
             address: OnceLock::new(),
             promises: Mutex::default(),
             readers: Arc::new(Semaphore::new(READERS)),
             closing: watch::Sender::new(false),
             transport,
         });
-        let standard = Standard::builder()
+        let standard = stage
+            .guests
+            .all
+            .iter()
+            .fold(Standard::builder(), |builder, (client, token)| {
+                builder.client_token(client, token.clone())
+            })
             .token(stage.token.expose())
             .build()
             .map(|standard| stage.observe(standard))?;
@@ -146,8 +193,16 @@ impl Demo {
             .api_base(stage.platform.server.api_base())
             .transport(stage.recorded(&bot_token))
             .build()?;
+        let home = Home::new(stage.transport.random.as_ref())?;
+        let accounts = Accounts::open(&home, &stage.transport).await?;
+        let events = SqliteStore::open(home.file("events.db"))
+            .await
+            .map_err(|source| {
+                Error::config("the demo's store cannot be opened").with_source(source)
+            })?;
         let running = stage
-            .bot()
+            .bot(accounts.gate(&stage.transport)?)
+            .store(events)
             .channel(stage.observe(polling))
             .channel(Arc::clone(&standard))
             .start()
@@ -169,6 +224,7 @@ impl Demo {
             .mount(Arc::new(forgeable), intake(TELEGRAM)?);
         let router = page::router()
             .merge(api::router(Arc::clone(&stage)))
+            .merge(accounts.router(stage.transport.random.as_ref())?)
             .merge(host.router())
             .layer(middleware::from_fn(guard::guard));
         let server = Server::bind(config.bind, router).await?;
@@ -184,6 +240,8 @@ impl Demo {
             stage,
             running,
             server,
+            accounts,
+            home,
         })
     }
 
@@ -197,6 +255,12 @@ impl Demo {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}/", self.address())
+    }
+
+    /// The temporary folder with the databases.
+    #[must_use]
+    pub fn home(&self) -> &std::path::Path {
+        self.home.path()
     }
 
     /// The emulated platform, to look behind the page in a test.
@@ -213,6 +277,7 @@ impl Demo {
         let clock = Arc::clone(&self.stage.transport.clock);
         self.server.finish(DRAIN, clock.as_ref()).await;
         self.stage.platform.server.stop();
+        self.accounts.close().await;
     }
 }
 
@@ -247,13 +312,9 @@ impl Stage {
         transport
     }
 
-    fn bot(&self) -> Bot {
-        let guests = GuestList {
-            telegram: PERSON,
-            standard: GUEST,
-        };
+    fn bot(&self, gate: Gate) -> Bot {
         let policy = Minuted {
-            inner: guests,
+            inner: gate,
             recorder: self.recorder.clone(),
         };
         let (on_message, on_edited, on_action, on_status) = (

@@ -1,4 +1,4 @@
-//! The page and what it is made of, inside the program.
+//! What the page is made of, inside the program; the page itself is in `accounts.rs`.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -16,7 +16,6 @@ macro_rules! assets {
 }
 
 assets! {
-    "/": "text/html; charset=utf-8" = "index.html";
     "/app.css": "text/css; charset=utf-8" = "app.css";
     "/app.js": "text/javascript; charset=utf-8" = "app.js";
     "/chat.js": "text/javascript; charset=utf-8" = "chat.js";

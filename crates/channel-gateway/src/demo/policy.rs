@@ -1,6 +1,6 @@
 //! A policy around a policy: writes down each verdict.
 
-use channel_core::{Event, Policy, Verdict, async_trait};
+use channel_core::{Bound, ChannelInfo, Event, Policy, Result, Verdict, async_trait};
 
 use super::recorder::Recorder;
 
@@ -10,11 +10,24 @@ pub(crate) struct Minuted<P> {
     pub(crate) recorder: Recorder,
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<P: Policy + 'static> Policy for Minuted<P> {
     async fn judge(&self, event: &Event) -> Verdict {
         let verdict = self.inner.judge(event).await;
         self.recorder.judged(event, &verdict);
         verdict
+    }
+
+    fn check(&self, channels: &[&ChannelInfo]) -> Result<()> {
+        self.inner.check(channels)
+    }
+
+    async fn still_holds(&self, bound: &Bound) -> bool {
+        self.inner.still_holds(bound).await
+    }
+
+    fn judges_groups(&self) -> bool {
+        self.inner.judges_groups()
     }
 }

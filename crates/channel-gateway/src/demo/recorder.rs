@@ -59,6 +59,8 @@ pub(crate) struct Trace {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Judged {
     pub(crate) allowed: bool,
+    /// Whether the sender was told something instead.
+    pub(crate) answered: bool,
     pub(crate) reason: &'static str,
     /// Milliseconds after the event had arrived.
     pub(crate) at_ms: f64,
@@ -228,7 +230,8 @@ impl Recorder {
                 native: Text::of(raw.as_slice()),
                 event: without_raw(event),
                 verdict: Judged {
-                    allowed: matches!(verdict, Verdict::Allow(_)),
+                    allowed: verdict.is_yes(),
+                    answered: matches!(verdict, Verdict::Answer(..)),
                     reason: verdict.reason(),
                     at_ms: milliseconds(now.saturating_sub(began)),
                 },

@@ -173,7 +173,10 @@ async fn a_message_written_on_telegram_comes_back_and_its_way_is_told() {
         .await;
     assert_eq!(
         trace["verdict"],
-        json!({"allowed": true, "reason": "guest_list", "at_ms": trace["verdict"]["at_ms"]})
+        json!({
+            "allowed": true, "answered": false, "reason": "allowlist",
+            "at_ms": trace["verdict"]["at_ms"],
+        })
     );
     let inbound = &trace["inbound"];
     assert_eq!(inbound["address"], "/bot<token>/getUpdates");
@@ -404,4 +407,170 @@ async fn stopping_ends_the_feed_and_closes_the_port() {
     within(demo.stop()).await;
     within(async { while let Ok(Some(_)) = feed.0.next_line().await {} }).await;
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+/// The owner's own requests: with the session, and the token of the page.
+struct Owner<'a> {
+    demo: &'a Demo,
+    cookie: String,
+    token: String,
+}
+
+impl<'a> Owner<'a> {
+    async fn sign_in(demo: &'a Demo) -> Self {
+        let front = get(demo, "/").await;
+        let cookie = front.headers()["set-cookie"].to_str().unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"));
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let mut owner = Self {
+            demo,
+            cookie,
+            token: String::new(),
+        };
+        let page = owner.ask("GET", "").await;
+        let policy = page.headers()["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none';"),
+            "its own, stricter one: {policy}"
+        );
+        let page = std::str::from_utf8(page.body()).unwrap();
+        let token = page.split("name=\"csrf-token\" content=\"").nth(1).unwrap();
+        owner.token = token.split('"').next().unwrap().to_owned();
+        owner
+    }
+
+    async fn ask(&self, method: &str, path: &str) -> Response<bytes::Bytes> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}/connect{path}", self.demo.address()))
+            .header("cookie", &self.cookie)
+            .header("x-csrf-token", &self.token)
+            .body(HttpBody::empty())
+            .unwrap();
+        exchange(request).await
+    }
+
+    async fn json(&self, method: &str, path: &str) -> Value {
+        let answer = self.ask(method, path).await;
+        assert_eq!(answer.status(), StatusCode::OK, "{method} {path}");
+        serde_json::from_slice(answer.body()).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn the_owner_connects_telegram_by_link_is_known_and_disconnects() {
+    let demo = start().await;
+    assert_eq!(
+        get(&demo, "/connect").await.status(),
+        StatusCode::UNAUTHORIZED
+    );
+    let owner = Owner::sign_in(&demo).await;
+    let offer = owner.json("POST", "/api/platforms/telegram/connect").await;
+    let code = offer["code"].as_str().unwrap();
+    assert_eq!(offer["url"], format!("/?start={code}"));
+    let mut feed = Feed::open(&demo, "guest-1").await;
+    let said = |text: String| {
+        move |news: &Value| {
+            let messages = news["messages"].as_array().unwrap();
+            messages.iter().any(|message| says(message, &text))
+        }
+    };
+    let write = async |text: &str| {
+        let answer = post(&demo, "/api/telegram/message", &json!({"text": text})).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+    };
+    write("/whoami").await;
+    let unknown = "I do not know whose account this is. Connect it under \"Connected accounts\".";
+    feed.find("telegram", said(unknown.to_owned())).await;
+    write(&format!("/start {code}")).await;
+    feed.find(
+        "telegram",
+        said("Connected to channel-kit demo.".to_owned()),
+    )
+    .await;
+    let shown = owner.json("GET", "/api/platforms/telegram").await;
+    assert_eq!(shown["connection_status"], "connected");
+    assert_eq!(shown["bindings"][0]["account_name"], "Ada");
+    write("/whoami").await;
+    feed.find(
+        "telegram",
+        said("You are ada: this account is connected.".to_owned()),
+    )
+    .await;
+    let trace = Feed::open(&demo, "guest-1")
+        .await
+        .find("trace", |trace| trace["verdict"]["reason"] == "connected")
+        .await;
+    assert_eq!(trace["verdict"]["answered"], true);
+
+    let id = shown["bindings"][0]["id"].as_str().unwrap();
+    owner.ask("DELETE", &format!("/api/bindings/{id}")).await;
+    let shown = owner.json("GET", "/api/platforms/telegram").await;
+    assert_eq!(shown["connection_status"], "revoked");
+    write("still here").await;
+    feed.find("telegram", said("echo: still here".to_owned()))
+        .await;
+    demo.stop().await;
+}
+
+#[tokio::test]
+async fn the_owner_connects_a_websocket_client_by_code() {
+    let demo = start().await;
+    let owner = Owner::sign_in(&demo).await;
+    let standard = started(&demo).await["standard"].clone();
+    let origin = format!("http://{}", demo.address());
+    let token = standard["token"].as_str().unwrap();
+    let mut socket = socket(&demo, token, &origin).await.unwrap();
+    let hello = json!({"v": 1, "type": "hello", "client_id": standard["client"], "name": "Ada"});
+    write(&mut socket, &hello).await;
+    read(&mut socket, |frame| frame["type"] == "welcome").await;
+    let offer = owner.json("POST", "/api/platforms/standard/connect").await;
+    assert_eq!(offer["url"], Value::Null);
+    let code = offer["code"].as_str().unwrap();
+    let instruction = format!("Send /connect {code} to the channel-kit demo Standard bot");
+    assert_eq!(offer["instruction"], instruction);
+    for (id, text, answer) in [
+        (
+            "m-1",
+            format!("/connect {code}"),
+            "Connected to channel-kit demo.",
+        ),
+        (
+            "m-2",
+            "/whoami".to_owned(),
+            "You are ada: this account is connected.",
+        ),
+        (
+            "m-3",
+            format!("/connect {code}"),
+            "This code is not valid. Please get a new one.",
+        ),
+    ] {
+        let frame = json!({"v": 1, "type": "message", "id": id, "text": text});
+        write(&mut socket, &frame).await;
+        let reply = read(&mut socket, |frame| frame["type"] == "message").await;
+        assert_eq!(reply["text"], answer);
+    }
+    demo.stop().await;
+}
+
+#[tokio::test]
+async fn the_databases_are_in_a_folder_that_goes_with_the_demo() {
+    let folders = || {
+        let all = std::fs::read_dir(std::env::temp_dir()).unwrap();
+        let names = all.map(|it| it.unwrap().file_name().to_string_lossy().into_owned());
+        names
+            .filter(|name| name.starts_with("channel-kit-demo-"))
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let demo = start().await;
+    let home = demo.home().to_owned();
+    for file in ["accounts.db", "events.db"] {
+        assert!(home.join(file).exists(), "{file}");
+    }
+    let name = home.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(folders().contains(&name));
+    demo.stop().await;
+    assert!(!home.exists());
+    assert!(!folders().contains(&name));
 }
