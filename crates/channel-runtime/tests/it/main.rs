@@ -3,7 +3,6 @@
 
 mod again;
 mod bound;
-mod bound;
 mod durable;
 mod failing;
 mod order;
