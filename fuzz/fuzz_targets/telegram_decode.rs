@@ -3,20 +3,19 @@
 
 #![no_main]
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod world;
 
-use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
 use bytes::Bytes;
-use channel_core::{
-    BoxSocket, Channel as _, Clock, Error, Event, Events as _, HttpClient, HttpError, HttpRequest,
-    InboundMessage as _, Random, Result, SocketConnector, SocketRequest, Transport, Webhook as _,
-};
+use channel_core::{Channel as _, Event, Events as _, InboundMessage as _, Webhook as _};
 use channel_telegram::{Telegram, TelegramBuilder, TelegramMessage};
-use futures_core::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
-use http::{Request, Response};
+use http::Request;
 use libfuzzer_sys::fuzz_target;
+
+use world::{World, transport};
 
 const SECRET: &str = "secret";
 
@@ -84,51 +83,4 @@ fn look(channel: &Telegram, event: &Event) {
     }
     let answer = message.reply(message.text.as_str());
     let _ = channel.send(&answer).now_or_never();
-}
-
-/// One answer, and then nothing more; time stands still.
-#[derive(Debug, Default)]
-struct World {
-    answer: Mutex<Option<Bytes>>,
-}
-
-fn transport(world: &Arc<World>) -> Transport {
-    let world = || Arc::clone(world);
-    Transport::new(world(), world(), world(), world())
-}
-
-#[async_trait]
-impl HttpClient for World {
-    async fn execute(&self, _request: HttpRequest) -> Result<Response<Bytes>, HttpError> {
-        let answer = self.answer.lock().expect("nobody panics with it").take();
-        match answer {
-            Some(answer) => Ok(Response::new(answer)),
-            None => std::future::pending().await,
-        }
-    }
-}
-
-#[async_trait]
-impl SocketConnector for World {
-    async fn connect(&self, _request: SocketRequest) -> Result<BoxSocket> {
-        Err(Error::config("there are no sockets here"))
-    }
-}
-
-impl Clock for World {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH
-    }
-    fn elapsed(&self) -> Duration {
-        Duration::from_secs(1)
-    }
-    fn sleep(&self, _duration: Duration) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::pending())
-    }
-}
-
-impl Random for World {
-    fn fill(&self, buffer: &mut [u8]) {
-        buffer.fill(0);
-    }
 }

@@ -16,6 +16,8 @@ mod conformance;
 #[cfg(feature = "net")]
 mod conformance_link;
 #[cfg(feature = "net")]
+mod emulator;
+#[cfg(feature = "net")]
 mod env;
 mod hostile;
 #[cfg(feature = "net")]

@@ -13,3 +13,4 @@ mod process;
 mod secrets;
 mod standard;
 mod telegram;
+mod wecom;
