@@ -25,6 +25,8 @@ const MAX_MESSAGES: usize = 20_000;
 const MAX_CHANNELS: usize = 100_000;
 /// Interactions kept in all.
 const MAX_INTERACTIONS: usize = 10_000;
+/// Bodies that wait for endpoints.
+const MAX_PARCELS: usize = 1000;
 /// Bytes of attachments kept in all.
 const MAX_FILES: usize = 256 * 1024 * 1024;
 
@@ -281,6 +283,14 @@ impl State {
         if self.add_channel(channel) {
             self.announce_channel(id, "THREAD_CREATE");
         }
+    }
+
+    /// Gives something to the endpoint of an application.
+    pub(crate) fn send_parcel(&mut self, parcel: Parcel) {
+        if self.parcels.len() >= MAX_PARCELS {
+            self.parcels.pop_front();
+        }
+        self.parcels.push_back(parcel);
     }
 
     /// Whether the person is known to a bot through a guild.

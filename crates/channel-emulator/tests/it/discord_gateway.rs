@@ -409,6 +409,32 @@ async fn steps_of_the_gateway_meet_faults() {
 }
 
 #[tokio::test]
+async fn an_outage_of_a_guild_is_not_a_removal_and_members_are_told_on_request() {
+    let world = World::new().await;
+    let (mut line, _) = world.ready().await;
+    world.outage(world.guild, false).unwrap();
+    assert_eq!(line.event("GUILD_DELETE").await["d"]["unavailable"], true);
+    world.outage(world.guild, true).unwrap();
+    line.event("GUILD_CREATE").await;
+    let wanted =
+        json!({"guild_id": world.guild.to_string(), "query": "", "limit": 0, "nonce": "n"});
+    line.send(json!({"op": 8, "d": wanted})).await;
+    let chunk = line.event("GUILD_MEMBERS_CHUNK").await;
+    assert_eq!(
+        (
+            &chunk["d"]["nonce"],
+            chunk["d"]["members"].as_array().unwrap().len()
+        ),
+        (&json!("n"), 2)
+    );
+    world.leave(world.bot, world.guild).unwrap();
+    assert_eq!(
+        line.event("GUILD_DELETE").await["d"].get("unavailable"),
+        None
+    );
+}
+
+#[tokio::test]
 async fn a_session_outlives_the_server() {
     let world = World::new().await;
     let (mut line, ready) = world.ready().await;
