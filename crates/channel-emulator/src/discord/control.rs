@@ -36,6 +36,7 @@ pub(crate) struct Switches {
     duplicate_dispatches: Option<u32>,
     reorder_dispatches: Option<u32>,
     wrong_signatures: Option<u32>,
+    mute_new: Option<Mute>,
     rate_limits: Option<bool>,
     /// `heartbeat_interval` of connections from now on.
     heartbeat_ms: Option<u64>,
@@ -54,6 +55,7 @@ impl Controlled for Discord {
             state.duplicate = new.duplicate_dispatches.unwrap_or(state.duplicate);
             state.reorder = new.reorder_dispatches.unwrap_or(state.reorder);
             state.wrong_signatures = new.wrong_signatures.unwrap_or(state.wrong_signatures);
+            state.mute_new = new.mute_new.unwrap_or(state.mute_new);
             state.limits.on = new.rate_limits.unwrap_or(state.limits.on);
             let beat = new.heartbeat_ms.map(std::time::Duration::from_millis);
             state.config.heartbeat = beat.unwrap_or(state.config.heartbeat);

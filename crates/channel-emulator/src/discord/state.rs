@@ -13,7 +13,7 @@ use super::model::{
     App, Author, Channel, Delivery, EPOCH_MS, Guild, Id, Interaction, Message, Thread, User, kind,
     permission,
 };
-use super::sessions::{Connection, Session};
+use super::sessions::{Connection, Mute, Session};
 use super::view::Typing;
 use crate::common::faults::Rules;
 use crate::common::ledger::Ledger;
@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) faults: Rules<Fault>,
     /// The next bodies to the endpoint carry a wrong signature.
     pub(crate) wrong_signatures: u32,
+    /// How connections are deaf from their HELLO on.
+    pub(crate) mute_new: Mute,
     /// So many dispatches are sent twice.
     pub(crate) duplicate: u32,
     /// So many pairs of dispatches are sent in reverse order.
@@ -107,6 +109,7 @@ impl State {
             parcels: VecDeque::new(),
             deliveries: VecDeque::new(),
             wrong_signatures: 0,
+            mute_new: Mute::Off,
             duplicate: 0,
             reorder: 0,
             last_id: 0,

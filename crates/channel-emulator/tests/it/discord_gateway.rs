@@ -323,6 +323,23 @@ async fn a_connection_can_be_deaf_in_two_ways() {
 }
 
 #[tokio::test]
+async fn new_connections_can_be_deaf_from_hello_on() {
+    let world = World::new().await;
+    world.faults().mute_new(Mute::Silent);
+    let mut line = world.connect().await;
+    line.identify(INTENTS).await;
+    assert!(line.is_quiet().await, "READY is a dispatch too");
+    world.mute(world.bot, Mute::Off);
+    line.event("READY").await;
+    world.faults().mute_new(Mute::HalfOpen);
+    let mut deaf = world.connect().await;
+    deaf.send(json!({"op": 1, "d": null})).await;
+    assert!(line.event("GUILD_CREATE").await.is_object());
+    let deaf = world.connections().pop().unwrap();
+    assert_eq!((deaf.heartbeats, deaf.closed), (0, None));
+}
+
+#[tokio::test]
 async fn orders_close_cut_reconnect_and_invalidate() {
     let config = DiscordConfig::default().identifies(1, Duration::ZERO, 1000);
     let world = World::with(config).await;
