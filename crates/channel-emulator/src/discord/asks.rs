@@ -202,10 +202,7 @@ impl State {
     fn send_off(&mut self, app: Id, guild: Option<Id>, id: Id, body: &Value) {
         let endpoint = self.apps.get(&app).and_then(|app| app.endpoint.clone());
         if let Some(url) = endpoint {
-            if self.parcels.len() >= 1000 {
-                self.parcels.pop_front();
-            }
-            self.parcels.push_back(Parcel {
+            self.send_parcel(Parcel {
                 app,
                 url,
                 interaction: Some(id),

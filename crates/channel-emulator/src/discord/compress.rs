@@ -102,8 +102,6 @@ fn stored(input: &[u8], begun: &mut bool) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-
     use super::*;
 
     #[test]

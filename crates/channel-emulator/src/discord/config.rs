@@ -32,6 +32,8 @@ pub struct DiscordConfig {
     pub interaction_window: Duration,
     /// How long the token of an interaction lives.
     pub interaction_life: Duration,
+    /// Wait before a webhook event that was not acknowledged comes again; it doubles with each attempt.
+    pub event_retry: Duration,
     /// How long a nonce is remembered: "the past few minutes".
     pub nonce_life: Duration,
     /// Largest uploaded file, in bytes.
@@ -57,6 +59,7 @@ impl Default for DiscordConfig {
             invalid_requests: 10_000,
             interaction_window: Duration::from_secs(3),
             interaction_life: Duration::from_secs(15 * 60),
+            event_retry: Duration::from_secs(1),
             nonce_life: Duration::from_secs(5 * 60),
             upload_limit: 10 * 1024 * 1024,
             link_life: Duration::from_secs(24 * 60 * 60),
@@ -94,6 +97,13 @@ impl DiscordConfig {
         self.max_concurrency = at_once;
         self.identify_interval = every;
         self.session_starts = a_day;
+        self
+    }
+
+    /// Sets the wait before a webhook event comes again.
+    #[must_use]
+    pub const fn event_retry(mut self, first: Duration) -> Self {
+        self.event_retry = first;
         self
     }
 

@@ -36,7 +36,10 @@ pub(crate) struct Switches {
     duplicate_dispatches: Option<u32>,
     reorder_dispatches: Option<u32>,
     wrong_signatures: Option<u32>,
+    mute_new: Option<Mute>,
     rate_limits: Option<bool>,
+    /// `heartbeat_interval` of connections from now on.
+    heartbeat_ms: Option<u64>,
 }
 
 impl Controlled for Discord {
@@ -52,7 +55,10 @@ impl Controlled for Discord {
             state.duplicate = new.duplicate_dispatches.unwrap_or(state.duplicate);
             state.reorder = new.reorder_dispatches.unwrap_or(state.reorder);
             state.wrong_signatures = new.wrong_signatures.unwrap_or(state.wrong_signatures);
+            state.mute_new = new.mute_new.unwrap_or(state.mute_new);
             state.limits.on = new.rate_limits.unwrap_or(state.limits.on);
+            let beat = new.heartbeat_ms.map(std::time::Duration::from_millis);
+            state.config.heartbeat = beat.unwrap_or(state.config.heartbeat);
         });
     }
 
@@ -212,6 +218,33 @@ pub enum Action {
         /// The address; absent: none.
         url: Option<String>,
     },
+    /// [`Discord::events`].
+    Events {
+        /// The bot.
+        #[serde(deserialize_with = "de_id")]
+        bot: u64,
+        /// The address; absent: none.
+        url: Option<String>,
+    },
+    /// [`Discord::webhook_event`].
+    WebhookEvent {
+        /// The bot.
+        #[serde(deserialize_with = "de_id")]
+        bot: u64,
+        /// Its `type`.
+        event: String,
+        /// Its `data`.
+        data: Value,
+    },
+    /// [`Discord::outage`].
+    Outage {
+        /// The guild.
+        #[serde(deserialize_with = "de_id")]
+        guild: u64,
+        /// Whether it is over.
+        #[serde(default)]
+        over: bool,
+    },
     /// [`Discord::revoke_token`].
     Revoke {
         /// The bot.
@@ -355,6 +388,11 @@ impl Discord {
                 inside: false,
             } => self.leave(bot, guild).map(done),
             Action::Endpoint { bot, url } => self.endpoint(bot, url.as_deref()).map(done),
+            Action::Events { bot, url } => self.events(bot, url.as_deref()).map(done),
+            Action::WebhookEvent { bot, event, data } => {
+                self.webhook_event(bot, &event, &data).map(done)
+            }
+            Action::Outage { guild, over } => self.outage(guild, over).map(done),
             Action::Revoke { bot } => self.revoke_token(bot).map(done),
             Action::Privileged { bot, intents } => self.privileged(bot, intents).map(done),
             Action::Reconnect { bot } => Ok(json!({ "connections": self.reconnect(bot) })),

@@ -15,8 +15,9 @@ use url::Url;
 
 use super::body::Payload;
 use super::engine::{Discord, Inner};
-use super::model::{App, Delivery, Id, log};
+use super::model::{ActionError, App, Delivery, Id, log};
 use super::routes::{Context, Params, apply_callback};
+use super::shape::timestamp;
 use super::state::Parcel;
 use crate::client;
 
@@ -24,6 +25,8 @@ use crate::client;
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Time in which an endpoint answers. <https://docs.discord.com/developers/interactions/receiving-and-responding>
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Webhook events come again for so long.
+const RETRIED: Duration = Duration::from_secs(10 * 60);
 
 impl App {
     fn key(&self) -> SigningKey {
@@ -110,22 +113,32 @@ async fn post(
 }
 
 async fn deliver(discord: &Discord, parcel: Parcel) {
+    let mut wait = discord.quietly(|state| state.config.event_retry);
+    let mut waited = Duration::ZERO;
+    while !attempt(discord, &parcel).await && waited + wait <= RETRIED {
+        tokio::time::sleep(wait).await;
+        waited += wait;
+        wait *= 2;
+    }
+}
+
+/// Posts once; `false` when it has to come again, which only webhook events do.
+async fn attempt(discord: &Discord, parcel: &Parcel) -> bool {
     let wrong = discord.with(|state| crate::common::faults::take(&mut state.wrong_signatures));
     let at_ms = discord.quietly(|state| state.now_ms);
-    let answer = post(discord, parcel.app, &parcel.url, parcel.body, wrong).await;
-    let (status, error) = match &answer {
-        Ok((200, body)) => {
-            let applied = parcel
-                .interaction
-                .filter(|_| !wrong)
-                .map(|id| answered(discord, id, body));
+    let answer = post(discord, parcel.app, &parcel.url, parcel.body.clone(), wrong).await;
+    let (status, error) = match (&answer, parcel.interaction) {
+        (Ok((200, body)), Some(id)) => {
+            let applied = (!wrong).then(|| answered(discord, id, body));
             (Some(200), applied.and_then(Result::err))
         }
         // The application calls the callback endpoint itself.
-        Ok((202, _)) => (Some(202), None),
-        Ok((status, _)) => (Some(*status), (!wrong).then(|| format!("status {status}"))),
-        Err(error) => (None, Some(error.clone())),
+        (Ok((202, _)), Some(_)) => (Some(202), None),
+        (Ok((204, _)), None) => (Some(204), None),
+        (Ok((status, _)), _) => (Some(*status), (!wrong).then(|| format!("status {status}"))),
+        (Err(error), _) => (None, Some(error.clone())),
     };
+    let done = error.is_none() || parcel.interaction.is_some();
     let delivery = Delivery {
         at_ms,
         bot: parcel.app,
@@ -135,6 +148,7 @@ async fn deliver(discord: &Discord, parcel: Parcel) {
         error,
     };
     discord.with(|state| log(&mut state.deliveries, delivery));
+    done
 }
 
 /// Acts on an inline answer.
@@ -158,10 +172,18 @@ fn answered(discord: &Discord, id: Id, body: &[u8]) -> Result<(), String> {
 }
 
 impl Discord {
-    /// Tries an address as the portal does before it saves it: a PING that has to be answered with one, and one with a
-    /// wrong signature that has to be refused with 401. Gives why it was refused.
-    pub(crate) async fn try_endpoint(&self, app: Id, url: &Url) -> Result<(), String> {
+    /// Tries an address as the portal does before it saves it: a PING that has to be answered, and one with a wrong
+    /// signature that has to be refused with 401. Webhook events have another PING and another answer than interactions.
+    pub(crate) async fn try_endpoint(
+        &self,
+        app: Id,
+        url: &Url,
+        events: bool,
+    ) -> Result<(), String> {
         let ping = self.with(|state| {
+            if events {
+                return json!({"version": 1, "application_id": app.to_string(), "type": 0});
+            }
             let token = state.hex();
             json!({
                 "id": state.id().to_string(), "application_id": app.to_string(), "type": 1, "token": token,
@@ -169,12 +191,13 @@ impl Discord {
             })
         });
         let (status, body) = post(self, app, url, ping.to_string(), false).await?;
-        let pong = serde_json::from_slice::<Value>(&body).ok();
-        let kind = pong
-            .as_ref()
-            .and_then(|pong| pong.get("type"))
-            .and_then(Value::as_u64);
-        if status != 200 || kind != Some(1) {
+        let good = if events {
+            status == 204
+        } else {
+            let pong = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+            status == 200 && pong.get("type") == Some(&json!(1))
+        };
+        if !good {
             return Err(format!("the ping was answered with status {status}"));
         }
         match post(self, app, url, ping.to_string(), true).await?.0 {
@@ -183,6 +206,29 @@ impl Discord {
                 "a wrong signature was answered with status {status}"
             )),
         }
+    }
+
+    /// Posts a webhook event, such as `APPLICATION_DEAUTHORIZED`; one that is not answered with 204 in three seconds comes
+    /// again. <https://docs.discord.com/developers/events/webhook-events>
+    ///
+    /// # Errors
+    /// When the bot is unknown or has no address for events.
+    pub fn webhook_event(&self, bot: u64, kind: &str, data: &Value) -> Result<(), ActionError> {
+        self.with(|state| {
+            let app = state.apps.get(&bot).ok_or(ActionError::UnknownBot)?;
+            let url = app.events.clone();
+            let url = url.ok_or(ActionError::Invalid("the bot has no address for events"))?;
+            let event = json!({"type": kind, "timestamp": timestamp(state.now_ms), "data": data});
+            let body =
+                json!({"version": 1, "application_id": bot.to_string(), "type": 1, "event": event});
+            state.send_parcel(Parcel {
+                app: bot,
+                url,
+                interaction: None,
+                body: body.to_string(),
+            });
+            Ok(())
+        })
     }
 }
 

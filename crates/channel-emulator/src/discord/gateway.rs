@@ -187,6 +187,7 @@ impl Line {
             }
             tokio::select! {
                 frame = frames.next() => {
+                    patience = Instant::now() + heartbeat * 2;
                     let step = match frame {
                         None => return,
                         Some(Frame::Close(code)) => {
@@ -202,9 +203,6 @@ impl Line {
                         Some(Step::Close(close)) => return self.close(close, end, frames).await,
                         Some(Step::Attach(seq)) => self.seq = Some(seq),
                         Some(Step::Send(answer)) => {
-                            if answer.get("op") == Some(&json!(11)) {
-                                patience = Instant::now() + heartbeat * 2;
-                            }
                             self.send(&answer);
                         }
                         Some(Step::Nothing) => {}

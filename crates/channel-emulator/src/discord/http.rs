@@ -81,7 +81,7 @@ pub(crate) async fn serve(Shared(discord): Shared<Discord>, request: Request<Bod
         Ok(quota) => quota,
         Err(wait) => return limited(&discord, entry, &wait),
     };
-    if let Err(error) = try_endpoint(&discord, &admitted, &payload).await {
+    if let Err(error) = try_endpoints(&discord, &admitted, &payload).await {
         return finish(&discord, entry, &Err(error), quota.as_ref());
     }
     let query: BTreeMap<String, String> = head
@@ -309,33 +309,37 @@ fn page(status: StatusCode, text: String) -> Response {
     response
 }
 
-/// An endpoint address that an application gives itself is tried before it is kept.
-async fn try_endpoint(
+/// Addresses that an application gives itself are tried before they are kept.
+async fn try_endpoints(
     discord: &Discord,
     admitted: &Admitted,
     payload: &Payload,
 ) -> Result<(), ApiError> {
-    if admitted.route.name != "PATCH /applications/@me" {
-        return Ok(());
-    }
-    let url = payload
-        .value
-        .get("interactions_endpoint_url")
-        .and_then(Value::as_str);
-    let (Some(url), Some(app)) = (url.filter(|url| !url.is_empty()), admitted.app) else {
+    let (true, Some(app)) = (
+        admitted.route.name == "PATCH /applications/@me",
+        admitted.app,
+    ) else {
         return Ok(());
     };
-    let tried = match url::Url::parse(url) {
-        Ok(url) => discord.try_endpoint(app, &url).await.is_ok(),
-        Err(_) => false,
-    };
-    if tried {
-        return Ok(());
+    for (field, events) in [
+        ("interactions_endpoint_url", false),
+        ("event_webhooks_url", true),
+    ] {
+        let url = payload.value.get(field).and_then(Value::as_str);
+        let Some(url) = url.filter(|url| !url.is_empty()) else {
+            continue;
+        };
+        let tried = match url::Url::parse(url) {
+            Ok(url) => discord.try_endpoint(app, &url, events).await.is_ok(),
+            Err(_) => false,
+        };
+        if !tried {
+            let code = "APPLICATION_INTERACTIONS_ENDPOINT_URL_INVALID";
+            let message = "The specified interactions endpoint url could not be verified.";
+            return Err(ApiError::field(&[field], code, message));
+        }
     }
-    let path = ["interactions_endpoint_url"];
-    let code = "APPLICATION_INTERACTIONS_ENDPOINT_URL_INVALID";
-    let message = "The specified interactions endpoint url could not be verified.";
-    Err(ApiError::field(&path, code, message))
+    Ok(())
 }
 
 impl Discord {

@@ -94,6 +94,9 @@ impl Limits {
         }
         if self.buckets.len() >= MAX_BUCKETS {
             self.buckets.retain(|_, (reset, _)| *reset > now);
+            if self.buckets.len() >= MAX_BUCKETS {
+                self.buckets.pop_first();
+            }
         }
         let key = (owner, route, major.to_owned());
         let Rate(limit, per) = rate;

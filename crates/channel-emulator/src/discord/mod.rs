@@ -1,4 +1,4 @@
-//! The Discord API: REST version 10, the gateway and interactions. <https://docs.discord.com/developers/reference>
+#![doc = include_str!("README.md")]
 
 mod answer;
 mod asks;

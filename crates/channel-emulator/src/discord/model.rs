@@ -62,7 +62,10 @@ pub(crate) struct App {
     pub(crate) seed: Hidden<[u8; 32]>,
     /// Bits of the privileged intents that the portal has on.
     pub(crate) privileged: u64,
+    /// Where interactions are posted to.
     pub(crate) endpoint: Option<Url>,
+    /// Where webhook events are posted to.
+    pub(crate) events: Option<Url>,
     pub(crate) revoked: bool,
     /// Sessions want at least so many shards.
     pub(crate) shards: u64,

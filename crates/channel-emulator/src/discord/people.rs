@@ -50,6 +50,11 @@ impl State {
                 Some((id, of.author.id()))
             }
         };
+        if let Some((from, id)) = post.forward {
+            self.any_message(from, id)
+                .ok_or(ActionError::UnknownMessage)?;
+        }
+        let forward = post.forward.map(|(from, id)| (1, from, id));
         let found = mentions::find(self, &post.text, channel);
         let mut users = found.users;
         if let Some((_, author)) = replied.filter(|(_, author)| !users.contains(author)) {
@@ -88,7 +93,7 @@ impl State {
             components: Vec::new(),
             attachments,
             stickers,
-            reference: replied.map(|(of, _)| (0, channel, of)),
+            reference: replied.map(|(of, _)| (0, channel, of)).or(forward),
             edited_ms: None,
             nonce: None,
             flags: if post.voice.is_some() { flag::VOICE } else { 0 },

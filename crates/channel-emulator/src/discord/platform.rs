@@ -37,6 +37,7 @@ impl Discord {
                 seed: Hidden(seed),
                 privileged: new.privileged,
                 endpoint: None,
+                events: None,
                 revoked: false,
                 shards: new.shards,
                 starts: (state.now_ms, 0),
@@ -110,14 +111,53 @@ impl Discord {
     /// # Errors
     /// When the bot is unknown or the address is none.
     pub fn endpoint(&self, bot: u64, url: Option<&str>) -> Result<(), ActionError> {
-        let url = url.map(url::Url::parse).transpose();
-        let url = url.map_err(|_| ActionError::Invalid("that is no address"))?;
+        let url = address(url)?;
         self.with(|state| {
             state
                 .apps
                 .get_mut(&bot)
                 .ok_or(ActionError::UnknownBot)?
                 .endpoint = url;
+            Ok(())
+        })
+    }
+
+    /// Sets the address for webhook events without trying it.
+    ///
+    /// # Errors
+    /// When the bot is unknown or the address is none.
+    pub fn events(&self, bot: u64, url: Option<&str>) -> Result<(), ActionError> {
+        let url = address(url)?;
+        self.with(|state| {
+            state
+                .apps
+                .get_mut(&bot)
+                .ok_or(ActionError::UnknownBot)?
+                .events = url;
+            Ok(())
+        })
+    }
+
+    /// Lets a guild go through an outage: GUILD_DELETE with `unavailable`, and GUILD_CREATE when it is `over`.
+    ///
+    /// # Errors
+    /// When the guild is unknown.
+    pub fn outage(&self, guild: u64, over: bool) -> Result<(), ActionError> {
+        self.with(|state| {
+            let at = state.guilds.get(&guild).ok_or(ActionError::UnknownGuild)?;
+            for app in at.bots.clone() {
+                if over {
+                    state.welcome(app, guild);
+                } else {
+                    let to = Audience {
+                        app,
+                        guild: Some(guild),
+                        intents: intent::GUILDS,
+                    };
+                    let data = json!({"id": guild.to_string(), "unavailable": true});
+                    state.emit(to, "GUILD_DELETE", &data);
+                }
+            }
             Ok(())
         })
     }
@@ -498,6 +538,11 @@ impl Discord {
     ) -> Result<R, WaitError> {
         self.shared().wait_for(patience, || look(self)).await
     }
+}
+
+fn address(url: Option<&str>) -> Result<Option<url::Url>, ActionError> {
+    let url = url.map(url::Url::parse).transpose();
+    url.map_err(|_| ActionError::Invalid("that is no address"))
 }
 
 impl super::state::State {

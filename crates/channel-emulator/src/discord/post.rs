@@ -32,6 +32,15 @@ fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
         .map_err(serde::de::Error::custom)
 }
 
+/// Channel and message, as two snowflakes.
+fn de_pair<'de, D: Deserializer<'de>>(from: D) -> Result<Option<(u64, u64)>, D::Error> {
+    match de_ids(from)?.as_slice() {
+        [] => Ok(None),
+        [channel, message] => Ok(Some((*channel, *message))),
+        _ => Err(serde::de::Error::custom("expected channel and message")),
+    }
+}
+
 /// A message that a person writes.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
@@ -44,6 +53,9 @@ pub struct Post {
     /// The message it replies to, in the same channel.
     #[serde(deserialize_with = "de_maybe_id")]
     pub reply_to: Option<u64>,
+    /// Channel and message that are forwarded.
+    #[serde(deserialize_with = "de_pair")]
+    pub forward: Option<(u64, u64)>,
     /// Seconds and waveform when it is a voice message; then there is one file.
     pub voice: Option<(f64, String)>,
     /// Names of stickers.
@@ -66,6 +78,13 @@ impl Post {
     #[must_use]
     pub const fn reply_to(mut self, message: u64) -> Self {
         self.reply_to = Some(message);
+        self
+    }
+
+    /// Forwards a message of some channel.
+    #[must_use]
+    pub const fn forward(mut self, channel: u64, message: u64) -> Self {
+        self.forward = Some((channel, message));
         self
     }
 

@@ -99,7 +99,11 @@ impl State {
                 .unwrap_or_else(Step::Close),
             6 => self.resume(number, &frame.data).unwrap_or_else(Step::Close),
             _ if !attached => Step::Close(NOT_AUTHENTICATED),
-            3 | 4 | 8 | 31 | 43 => Step::Nothing,
+            8 => {
+                self.members_chunk(number, &frame.data);
+                Step::Nothing
+            }
+            3 | 4 | 31 | 43 => Step::Nothing,
             _ => Step::Close(UNKNOWN_OPCODE),
         }
     }
@@ -179,6 +183,44 @@ impl State {
                 let order = super::sessions::Order::Close(close.0, close.1);
                 connection.orders.push_back(order);
             }
+        }
+    }
+
+    /// GUILD_MEMBERS_CHUNK, in one piece: guilds here are small.
+    ///
+    /// <https://docs.discord.com/developers/events/gateway-events#request-guild-members>
+    fn members_chunk(&mut self, number: u64, data: &Value) {
+        let room = self.config.replay;
+        let connection = self.connections.get(&number);
+        let Some(session) = connection.and_then(|at| at.view.session.clone()) else {
+            return;
+        };
+        let app = self.sessions.get(&session).map(|session| session.app);
+        let guild = data.get("guild_id").and_then(read_id);
+        let guild = guild.and_then(|guild| self.guilds.get(&guild));
+        let guild = guild.filter(|guild| app.is_some_and(|app| guild.bots.contains(&app)));
+        let Some(guild) = guild else {
+            return;
+        };
+        let wanted: Option<Vec<Id>> = match data.get("user_ids") {
+            None | Some(Value::Null) => None,
+            Some(Value::Array(ids)) => Some(ids.iter().filter_map(read_id).collect()),
+            Some(id) => Some(read_id(id).into_iter().collect()),
+        };
+        let members: Vec<Value> = guild
+            .members
+            .iter()
+            .chain(&guild.bots)
+            .filter(|id| wanted.as_ref().is_none_or(|wanted| wanted.contains(id)))
+            .take(1000)
+            .map(|id| self.member_with_user(guild.id, *id))
+            .collect();
+        let chunk = json!({
+            "guild_id": guild.id.to_string(), "members": members, "chunk_index": 0, "chunk_count": 1,
+            "not_found": [], "nonce": data.get("nonce"),
+        });
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.push(room, "GUILD_MEMBERS_CHUNK", &chunk);
         }
     }
 

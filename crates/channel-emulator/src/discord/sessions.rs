@@ -198,7 +198,7 @@ impl State {
         let connection = Connection {
             view,
             orders: VecDeque::new(),
-            mute: Mute::Off,
+            mute: self.mute_new,
             payloads: false,
             frames: (self.now_ms, 0),
         };

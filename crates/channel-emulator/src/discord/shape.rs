@@ -281,7 +281,13 @@ impl State {
         let Some(fields) = shown.as_object_mut() else {
             return shown;
         };
-        put(fields, "nonce", message.nonce.clone());
+        // Only who sent it sees it.
+        let nonce = message.nonce.clone();
+        put(
+            fields,
+            "nonce",
+            nonce.filter(|_| viewer == message.author.id()),
+        );
         if !message.stickers.is_empty() {
             put(fields, "sticker_items", Some(message.stickers.clone()));
         }

@@ -13,7 +13,7 @@ use super::model::{
     App, Author, Channel, Delivery, EPOCH_MS, Guild, Id, Interaction, Message, Thread, User, kind,
     permission,
 };
-use super::sessions::{Connection, Session};
+use super::sessions::{Connection, Mute, Session};
 use super::view::Typing;
 use crate::common::faults::Rules;
 use crate::common::ledger::Ledger;
@@ -25,6 +25,8 @@ const MAX_MESSAGES: usize = 20_000;
 const MAX_CHANNELS: usize = 100_000;
 /// Interactions kept in all.
 const MAX_INTERACTIONS: usize = 10_000;
+/// Bodies that wait for endpoints.
+const MAX_PARCELS: usize = 1000;
 /// Bytes of attachments kept in all.
 const MAX_FILES: usize = 256 * 1024 * 1024;
 
@@ -73,6 +75,8 @@ pub(crate) struct State {
     pub(crate) faults: Rules<Fault>,
     /// The next bodies to the endpoint carry a wrong signature.
     pub(crate) wrong_signatures: u32,
+    /// How connections are deaf from their HELLO on.
+    pub(crate) mute_new: Mute,
     /// So many dispatches are sent twice.
     pub(crate) duplicate: u32,
     /// So many pairs of dispatches are sent in reverse order.
@@ -105,6 +109,7 @@ impl State {
             parcels: VecDeque::new(),
             deliveries: VecDeque::new(),
             wrong_signatures: 0,
+            mute_new: Mute::Off,
             duplicate: 0,
             reorder: 0,
             last_id: 0,
@@ -281,6 +286,14 @@ impl State {
         if self.add_channel(channel) {
             self.announce_channel(id, "THREAD_CREATE");
         }
+    }
+
+    /// Gives something to the endpoint of an application.
+    pub(crate) fn send_parcel(&mut self, parcel: Parcel) {
+        if self.parcels.len() >= MAX_PARCELS {
+            self.parcels.pop_front();
+        }
+        self.parcels.push_back(parcel);
     }
 
     /// Whether the person is known to a bot through a guild.

@@ -133,6 +133,11 @@ impl Faults<'_> {
         self.0.with(|state| state.duplicate = count);
     }
 
+    /// Connections are deaf from their HELLO on, while this is set; those that are open stay as they are.
+    pub fn mute_new(&self, mute: Mute) {
+        self.0.with(|state| state.mute_new = mute);
+    }
+
     /// The next `count` pairs of dispatches that wait together are sent in reverse order.
     pub fn reorder_dispatches(&self, count: u32) {
         self.0.with(|state| state.reorder = count);
@@ -152,6 +157,7 @@ impl Faults<'_> {
     pub fn clear(&self) {
         self.0.with(|state| {
             state.faults = Rules::default();
+            state.mute_new = Mute::Off;
             state.duplicate = 0;
             state.reorder = 0;
             state.wrong_signatures = 0;

@@ -323,6 +323,23 @@ async fn a_connection_can_be_deaf_in_two_ways() {
 }
 
 #[tokio::test]
+async fn new_connections_can_be_deaf_from_hello_on() {
+    let world = World::new().await;
+    world.faults().mute_new(Mute::Silent);
+    let mut line = world.connect().await;
+    line.identify(INTENTS).await;
+    assert!(line.is_quiet().await, "READY is a dispatch too");
+    world.mute(world.bot, Mute::Off);
+    line.event("READY").await;
+    world.faults().mute_new(Mute::HalfOpen);
+    let mut deaf = world.connect().await;
+    deaf.send(json!({"op": 1, "d": null})).await;
+    assert!(line.event("GUILD_CREATE").await.is_object());
+    let deaf = world.connections().pop().unwrap();
+    assert_eq!((deaf.heartbeats, deaf.closed), (0, None));
+}
+
+#[tokio::test]
 async fn orders_close_cut_reconnect_and_invalidate() {
     let config = DiscordConfig::default().identifies(1, Duration::ZERO, 1000);
     let world = World::with(config).await;
@@ -405,6 +422,32 @@ async fn steps_of_the_gateway_meet_faults() {
         world.connected(world.bot)[0].heartbeats,
         1,
         "the first one was not seen"
+    );
+}
+
+#[tokio::test]
+async fn an_outage_of_a_guild_is_not_a_removal_and_members_are_told_on_request() {
+    let world = World::new().await;
+    let (mut line, _) = world.ready().await;
+    world.outage(world.guild, false).unwrap();
+    assert_eq!(line.event("GUILD_DELETE").await["d"]["unavailable"], true);
+    world.outage(world.guild, true).unwrap();
+    line.event("GUILD_CREATE").await;
+    let wanted =
+        json!({"guild_id": world.guild.to_string(), "query": "", "limit": 0, "nonce": "n"});
+    line.send(json!({"op": 8, "d": wanted})).await;
+    let chunk = line.event("GUILD_MEMBERS_CHUNK").await;
+    assert_eq!(
+        (
+            &chunk["d"]["nonce"],
+            chunk["d"]["members"].as_array().unwrap().len()
+        ),
+        (&json!("n"), 2)
+    );
+    world.leave(world.bot, world.guild).unwrap();
+    assert_eq!(
+        line.event("GUILD_DELETE").await["d"].get("unavailable"),
+        None
     );
 }
 

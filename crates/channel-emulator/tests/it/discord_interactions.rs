@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::any;
 use channel_emulator::Server;
-use channel_emulator::discord::{ActionError, Ask};
+use channel_emulator::discord::{ActionError, Ask, DiscordConfig};
 use ed25519_dalek::{Signature, VerifyingKey};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -298,16 +298,84 @@ async fn endpoint(
     let valid = Signature::from_slice(&signature)
         .is_ok_and(|signature| endpoint.key.verify_strict(&signed, &signature).is_ok());
     let value: Value = serde_json::from_slice(&body).unwrap();
-    let ping = value["type"] == 1;
+    let version = value.get("version") == Some(&json!(1));
+    let (ping, event) = (value["type"] == 1, version && value.get("token").is_none());
     endpoint.notes.lock().unwrap().push((valid, value));
     if !valid {
         return (StatusCode::UNAUTHORIZED, String::new());
+    }
+    if event {
+        let (status, _) = endpoint.answer.lock().unwrap().clone();
+        return (StatusCode::from_u16(status).unwrap(), String::new());
     }
     if ping {
         return (StatusCode::OK, json!({"type": 1}).to_string());
     }
     let (status, answer) = endpoint.answer.lock().unwrap().clone();
     (StatusCode::from_u16(status).unwrap(), answer.to_string())
+}
+
+impl World {
+    /// An endpoint of the bot that answers with this.
+    async fn listen(&self, status: u16, answer: Value) -> (Server, Arc<Endpoint>) {
+        let key = hex(&self.public_key(self.bot).unwrap());
+        let notes = Arc::new(Endpoint {
+            key: VerifyingKey::from_bytes(&key.try_into().unwrap()).unwrap(),
+            notes: Mutex::new(Vec::new()),
+            answer: Mutex::new((status, answer)),
+        });
+        let router = Router::new()
+            .fallback(any(endpoint))
+            .with_state(Arc::clone(&notes));
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        (Server::start(address, router).await.unwrap(), notes)
+    }
+}
+
+#[tokio::test]
+async fn webhook_events_are_answered_with_204_and_come_again_otherwise() {
+    let config = DiscordConfig::default().event_retry(Duration::from_millis(10));
+    let world = World::with(config).await;
+    let (server, notes) = world.listen(200, Value::Null).await;
+    let body = json!({ "event_webhooks_url": server.base_url() });
+    let set = async || world.call(Method::PATCH, "/applications/@me", &body).await;
+    assert_eq!(
+        set().await.json()["code"],
+        50035,
+        "200 is no answer to this ping"
+    );
+    notes.answer.lock().unwrap().0 = 204;
+    assert_eq!(
+        set().await.json()["event_webhooks_url"],
+        format!("{}/", server.base_url())
+    );
+    notes.answer.lock().unwrap().0 = 500;
+    world
+        .webhook_event(world.bot, "APPLICATION_DEAUTHORIZED", &json!({"user": {}}))
+        .unwrap();
+    let tried = |count: usize| {
+        world.wait_for(PATIENCE, move |discord| {
+            (discord.deliveries().len() >= count).then_some(())
+        })
+    };
+    tried(2).await.unwrap();
+    notes.answer.lock().unwrap().0 = 204;
+    let last = world
+        .wait_for(PATIENCE, |discord| {
+            discord
+                .deliveries()
+                .pop()
+                .filter(|last| last.error.is_none())
+        })
+        .await
+        .unwrap();
+    assert_eq!((last.status, last.interaction), (Some(204), None));
+    let (valid, event) = notes.notes.lock().unwrap().last().cloned().unwrap();
+    assert!(valid);
+    assert_eq!(
+        (&event["type"], &event["event"]["type"]),
+        (&json!(1), &json!("APPLICATION_DEAUTHORIZED"))
+    );
 }
 
 fn hex(text: &str) -> Vec<u8> {
@@ -319,19 +387,8 @@ fn hex(text: &str) -> Vec<u8> {
 #[tokio::test]
 async fn an_endpoint_is_tried_and_then_gets_what_the_gateway_no_longer_does() {
     let world = World::new().await;
-    let key: [u8; 32] = hex(&world.public_key(world.bot).unwrap())
-        .try_into()
-        .unwrap();
-    let notes = Arc::new(Endpoint {
-        key: VerifyingKey::from_bytes(&key).unwrap(),
-        notes: Mutex::new(Vec::new()),
-        answer: Mutex::new((200, json!({"type": 4, "data": {"content": "over HTTP"}}))),
-    });
-    let router = Router::new()
-        .fallback(any(endpoint))
-        .with_state(Arc::clone(&notes));
-    let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(address, router).await.unwrap();
+    let answer = json!({"type": 4, "data": {"content": "over HTTP"}});
+    let (server, notes) = world.listen(200, answer).await;
     let body = json!({ "interactions_endpoint_url": server.base_url() });
     let set = world.call(Method::PATCH, "/applications/@me", &body).await;
     assert_eq!(set.status, 200);

@@ -476,3 +476,27 @@ async fn a_pinned_message_is_updated_and_not_edited() {
         (&json!(said.to_string()), &json!(guild))
     );
 }
+
+#[tokio::test]
+async fn a_forward_shows_a_snapshot_without_its_author() {
+    let world = World::new().await;
+    let (mut line, _) = world.ready().await;
+    let direct = world.direct(world.bot, world.ada).unwrap();
+    let said = world.post(direct, world.ada, "to be forwarded").unwrap();
+    line.event("MESSAGE_CREATE").await;
+    world
+        .post(
+            world.general,
+            world.ada,
+            Post::text("").forward(direct, said),
+        )
+        .unwrap();
+    let frame = line.event("MESSAGE_CREATE").await;
+    assert_eq!(frame["d"]["message_reference"]["type"], 1);
+    let snapshot = &frame["d"]["message_snapshots"][0]["message"];
+    assert_eq!(
+        (&snapshot["content"], snapshot.get("author")),
+        (&json!("to be forwarded"), None)
+    );
+    assert_eq!(frame["d"].get("referenced_message"), None);
+}

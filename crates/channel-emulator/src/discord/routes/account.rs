@@ -1,6 +1,7 @@
 //! The bot itself, its application and its direct conversations.
 
 use serde_json::{Value, json};
+use url::Url;
 
 use super::super::answer::{self, Answer, ApiError, Reply};
 use super::super::model::read_id;
@@ -97,32 +98,31 @@ pub(super) fn application(context: &mut Context<'_>) -> Answer {
             state.guilds.values().filter(|guild| guild.bots.contains(&app.id)).count(),
         "interactions_endpoint_url": app.endpoint.as_ref().map(ToString::to_string),
         "redirect_uris": [], "role_connections_verification_url": null, "rpc_origins": [], "hook": true,
-        "integration_types_config": {"0": {}}, "event_webhooks_status": 1,
+        "integration_types_config": {"0": {}}, "event_webhooks_url": app.events.as_ref().map(ToString::to_string),
+        "event_webhooks_status": if app.events.is_some() { 2 } else { 1 },
     })))
 }
 
 /// <https://docs.discord.com/developers/resources/application#edit-current-application>
 ///
-/// An endpoint address that comes here has been tried already, before the state was locked.
+/// Addresses that come here have been tried already, before the state was locked.
 pub(super) fn edit_application(context: &mut Context<'_>) -> Answer {
     let fields = context.fields()?;
-    let endpoint = match fields.get("interactions_endpoint_url") {
-        None => return application(context),
-        Some(Value::String(url)) if !url.is_empty() => {
-            let invalid = || {
-                let path = ["interactions_endpoint_url"];
-                let code = "APPLICATION_INTERACTIONS_ENDPOINT_URL_INVALID";
-                ApiError::field(
-                    &path,
-                    code,
-                    "The specified interactions endpoint url could not be verified.",
-                )
-            };
-            Some(url::Url::parse(url).map_err(|_| invalid())?)
-        }
-        Some(_) => None,
+    let address = |field: &str| {
+        let url = fields.get(field)?.as_str().filter(|url| !url.is_empty());
+        Some(url.and_then(|url| Url::parse(url).ok()))
     };
+    let (endpoint, events) = (
+        address("interactions_endpoint_url"),
+        address("event_webhooks_url"),
+    );
     let id = context.app;
-    context.state.app_mut(id)?.endpoint = endpoint;
+    let app = context.state.app_mut(id)?;
+    if let Some(url) = endpoint {
+        app.endpoint = url;
+    }
+    if let Some(url) = events {
+        app.events = url;
+    }
     application(context)
 }
