@@ -165,6 +165,10 @@ impl Identities for ConnectGate {
         }))
     }
 
+    fn is_secret(&self, message: &Message) -> bool {
+        self.read(message).is_some()
+    }
+
     async fn resolve(&self, account: &AccountRef) -> Resolution {
         match self.bindings.resolve(account).await {
             Ok(Some(binding)) => Resolution::Bound(binding.bound(account)),

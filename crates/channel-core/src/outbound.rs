@@ -270,6 +270,9 @@ pub struct OutboundMessage {
     /// Makes a repeated send recognisable; the same for each attempt of one message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<IdempotencyKey>,
+    /// Holds a secret: it goes past every store, so a crash may lose it. Never stored itself.
+    #[serde(skip)]
+    pub confidential: bool,
 }
 
 impl OutboundMessage {
@@ -285,7 +288,15 @@ impl OutboundMessage {
             purpose: Purpose::Reply,
             silent: false,
             key: None,
+            confidential: false,
         }
+    }
+
+    /// Keeps it out of every store: it is sent at most once, and a crash may lose it.
+    #[must_use]
+    pub const fn confidential(mut self) -> Self {
+        self.confidential = true;
+        self
     }
 
     /// Adds a file.

@@ -27,6 +27,9 @@ pub enum Verdict {
     Refuse(&'static str),
     /// It is refused, and the sender gets this answer.
     Answer(&'static str, String),
+    /// It is refused, and the sender gets this answer, which holds a secret such as a code: it is
+    /// sent once and not written into any store.
+    Confide(&'static str, String),
 }
 
 impl Verdict {
@@ -34,7 +37,10 @@ impl Verdict {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
-            Self::Allow(reason) | Self::Refuse(reason) | Self::Answer(reason, _) => reason,
+            Self::Allow(reason)
+            | Self::Refuse(reason)
+            | Self::Answer(reason, _)
+            | Self::Confide(reason, _) => reason,
             Self::Grant(grant) => grant.reason,
         }
     }
@@ -109,6 +115,14 @@ pub trait Policy: fmt::Debug + Send + Sync {
     async fn still_holds(&self, bound: &Bound) -> bool {
         let _ = bound;
         true
+    }
+
+    /// Whether an event carries a secret, such as a code that may be used once. Such an event
+    /// is not written into any store: it is judged first and acknowledged then, and after a
+    /// crash the platform brings it again. Without I/O.
+    fn is_secret(&self, event: &Event) -> bool {
+        let _ = event;
+        false
     }
 
     /// Whether it decides which talk in shared chats is meant for the bot. Whoever runs it
@@ -241,6 +255,8 @@ pub struct Denied {
     pub reason: &'static str,
     /// What to tell the sender, if anything.
     pub answer: Option<String>,
+    /// The answer holds a secret and is not written into any store.
+    pub is_confidential: bool,
 }
 
 /// Asks a policy, and proves a yes by the type.
@@ -249,6 +265,7 @@ pub struct Denied {
 ///
 /// [`Denied`] if the policy says no; it gives the event back.
 pub async fn authorize(policy: &dyn Policy, event: Event) -> Result<Authorized<Event>, Denied> {
+    let mut is_confidential = false;
     let (reason, answer) = match policy.judge(&event).await {
         Verdict::Allow(reason) => {
             return Ok(Authorized {
@@ -260,11 +277,16 @@ pub async fn authorize(policy: &dyn Policy, event: Event) -> Result<Authorized<E
         Verdict::Grant(grant) => return Ok(granted(*grant, event)),
         Verdict::Refuse(reason) => (reason, None),
         Verdict::Answer(reason, answer) => (reason, Some(answer)),
+        Verdict::Confide(reason, answer) => {
+            is_confidential = true;
+            (reason, Some(answer))
+        }
     };
     Err(Denied {
         event,
         reason,
         answer,
+        is_confidential,
     })
 }
 

@@ -57,6 +57,12 @@ pub trait Identities: fmt::Debug + Send + Sync {
     /// Asked before any allowlist: otherwise nobody new could connect.
     async fn connect(&self, message: &Message) -> Option<Settled>;
 
+    /// Whether a message is such a command and carries a code. Without I/O.
+    fn is_secret(&self, message: &Message) -> bool {
+        let _ = message;
+        false
+    }
+
     /// Says whose account it is.
     async fn resolve(&self, account: &AccountRef) -> Resolution;
 

@@ -57,12 +57,17 @@ pub(crate) async fn judge_and_handle(
 }
 
 async fn tell_why(channel: &dyn Channel, denied: Denied) {
+    let is_confidential = denied.is_confidential;
     let told = match (&denied.event.kind, denied.answer) {
         // Without an answer the button would look pressed for a while.
         (EventKind::Action(press), answer) => {
             return answer_press(channel, press, answer.as_deref()).await;
         }
-        (EventKind::Message(message), Some(answer)) => channel.send(&message.reply(answer)).await,
+        (EventKind::Message(message), Some(answer)) => {
+            let mut answer = message.reply(answer);
+            answer.confidential = is_confidential;
+            channel.send(&answer).await
+        }
         _ => return,
     };
     if let Err(error) = told {

@@ -27,14 +27,23 @@ impl std::fmt::Debug for WebhookIntake {
 
 #[async_trait]
 impl Intake for WebhookIntake {
-    async fn take(&self, events: Vec<Event>) -> Result<(), Refused> {
+    async fn take(&self, mut events: Vec<Event>) -> Result<(), Refused> {
         let (core, meters) = (&self.core, &self.entry.board.meters);
         if *core.stop.borrow() {
             return Err(Refused::Stopping);
         }
         self.entry.board.prove(core.clock.now());
         if let Some(durable) = &core.durable {
-            return self.record(durable, events).await;
+            // A secret is not written down, but handled before it is acknowledged.
+            let is_secret = |event: &Event| core.policy.is_secret(event);
+            let (secret, plain): (Vec<_>, Vec<_>) = events.into_iter().partition(is_secret);
+            if !plain.is_empty() {
+                self.record(durable, plain).await?;
+            }
+            if secret.is_empty() {
+                return Ok(());
+            }
+            events = secret;
         }
         let now = core.clock.elapsed();
         // Room comes first: an event noted by one who then finds no room would meanwhile

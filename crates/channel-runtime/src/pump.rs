@@ -186,7 +186,8 @@ impl Pump<'_> {
             return hear(core, entry, news);
         }
         entry.board.meters.received.add();
-        if core.durable.is_some() {
+        // A secret is not written down, but handled before it is acknowledged.
+        if core.durable.is_some() && !core.policy.is_secret(&event) {
             self.record(event, received).await;
         } else {
             self.remember(event, received, now).await;

@@ -27,6 +27,10 @@ impl<P: Policy + 'static> Policy for Minuted<P> {
         self.inner.still_holds(bound).await
     }
 
+    fn is_secret(&self, event: &Event) -> bool {
+        self.inner.is_secret(event)
+    }
+
     fn judges_groups(&self) -> bool {
         self.inner.judges_groups()
     }

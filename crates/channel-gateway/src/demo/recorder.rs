@@ -231,7 +231,7 @@ impl Recorder {
                 event: without_raw(event),
                 verdict: Judged {
                     allowed: verdict.is_yes(),
-                    answered: matches!(verdict, Verdict::Answer(..)),
+                    answered: matches!(verdict, Verdict::Answer(..) | Verdict::Confide(..)),
                     reason: verdict.reason(),
                     at_ms: milliseconds(now.saturating_sub(began)),
                 },

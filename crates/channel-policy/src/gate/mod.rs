@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel_core::{
-    Bound, ChannelId, ChannelInfo, Clock, Error, Event, Grant, Policy, Result, SenderKind, Verdict,
+    Bound, ChannelId, ChannelInfo, Clock, Error, Event, EventKind, Grant, Policy, Result,
+    SenderKind, Verdict,
 };
 
 use crate::access::{Access, DirectPolicy};
@@ -312,7 +313,12 @@ impl Gate {
         let (reason, verdict) = match outcome {
             Ok(pass) => (pass.reason, pass.into()),
             Err(Step::Answered(reason, answer)) => {
-                (reason, Verdict::Answer(reason.as_str(), answer))
+                let verdict = match reason {
+                    // It names the pairing code.
+                    Reason::PairingRequested => Verdict::Confide(reason.as_str(), answer),
+                    _ => Verdict::Answer(reason.as_str(), answer),
+                };
+                (reason, verdict)
             }
             Err(Step::Refused(reason) | Step::Allowed(reason)) => {
                 (reason, Verdict::Refuse(reason.as_str()))
@@ -434,6 +440,15 @@ impl Policy for Gate {
             Some(identities) => identities.still_holds(bound).await,
             None => true,
         }
+    }
+
+    fn is_secret(&self, event: &Event) -> bool {
+        let (EventKind::Message(message) | EventKind::Edited(message)) = &event.kind else {
+            return false;
+        };
+        self.identities
+            .as_ref()
+            .is_some_and(|identities| identities.is_secret(message))
     }
 
     fn judges_groups(&self) -> bool {

@@ -181,7 +181,7 @@ fn a_chat_list_opens_the_chat_and_not_its_members() {
 #[test]
 fn a_stranger_asks_is_approved_and_passes_until_revoked() {
     let (gate, pairing) = with_pairing(AccessConfig::new().direct(DirectPolicy::Pairing));
-    let Verdict::Answer("pairing_requested", answer) = judge(&gate, direct("ada", "hi")) else {
+    let Verdict::Confide("pairing_requested", answer) = judge(&gate, direct("ada", "hi")) else {
         panic!("no code");
     };
     let code = answer.split(' ').nth(4).unwrap().trim_end_matches('.');

@@ -125,6 +125,9 @@ impl Channel for DurableChannel {
         self.inner.info()
     }
     async fn send(&self, message: &OutboundMessage) -> Result<Receipt> {
+        if message.confidential {
+            return self.inner.send(message).await;
+        }
         let message = self.keyed(message.clone());
         self.outbox
             .send(&self.inner.info().id, message, self.seq())

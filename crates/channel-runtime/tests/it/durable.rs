@@ -287,15 +287,7 @@ async fn a_webhook_is_refused_while_the_store_fails() {
         .await
         .unwrap();
     let intake = running.intake(&running.status()[0].channel).unwrap();
-    let event = |id: &str| {
-        use channel_core::Channel as _;
-        let unknown = channel_core::Unknown::new("x", channel_core::Raw::default());
-        channel_core::Event::new(
-            id.into(),
-            channel.info().id.clone(),
-            channel_core::EventKind::Unknown(Box::new(unknown)),
-        )
-    };
+    let event = |id: &str| unknown(&channel, id);
     store.fail(true);
     let refused = intake.take(vec![event("1")]).await.err().unwrap();
     assert!(matches!(refused, Refused::Failed(_)), "{refused:?}");
@@ -511,4 +503,83 @@ async fn what_is_long_finished_is_forgotten_and_nothing_else() {
     until_counted(&store, EventState::Handled, 0).await;
     assert_eq!(count(&store, EventState::Dead).await, 1);
     running.stop().await;
+}
+
+/// Takes a message that begins with `code` and the event `secret` for secrets, and answers it with another one.
+#[derive(Debug)]
+struct Codes;
+
+#[async_trait]
+impl Policy for Codes {
+    async fn judge(&self, event: &channel_core::Event) -> Verdict {
+        match self.is_secret(event) {
+            true => Verdict::Confide("test", "code 222".to_owned()),
+            false => Verdict::Allow("test"),
+        }
+    }
+
+    fn is_secret(&self, event: &channel_core::Event) -> bool {
+        let is_code = |message: &channel_core::Message| message.text.starts_with("code");
+        event.id.as_str() == "secret" || event.message().is_some_and(is_code)
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_judged_and_acknowledged_but_not_written_down() {
+    let (store, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let running = Bot::new(Codes)
+        .store(store.clone())
+        .channel(channel.clone())
+        .on_message(|message| async move {
+            message.reply("fine").await?;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    let ada = channel.user("ada");
+    ada.says("code 111");
+    channel.wait_for_sent(1).await;
+    ada.says("hello");
+    channel.wait_for_sent(2).await;
+    until_counted(&store, EventState::Handled, 1).await;
+    let journal = store.journal(None, 10).await.unwrap();
+    let written = format!("{journal:?}");
+    assert_eq!(journal.len(), 1, "{written}");
+    assert!(written.contains("hello"), "{written}");
+    running.stop().await;
+    assert_eq!(channel.unacknowledged(), 0);
+    assert_eq!(channel.sent()[0].text, "code 222");
+}
+
+#[tokio::test]
+async fn a_secret_among_the_events_of_a_webhook_is_not_written_down_either() {
+    let channel = MemoryChannel::builder().webhook().build();
+    let store = MemoryStore::new();
+    let running = Bot::new(Codes)
+        .store(store.clone())
+        .channel(channel.clone())
+        .served_elsewhere()
+        .on_other(|_, _| async { Ok(()) })
+        .start()
+        .await
+        .unwrap();
+    let intake = running.intake(&running.status()[0].channel).unwrap();
+    let batch = ["secret", "plain"].map(|id| unknown(&channel, id));
+    intake.take(batch.to_vec()).await.unwrap();
+    until_counted(&store, EventState::Handled, 1).await;
+    let journal = store.journal(None, 10).await.unwrap();
+    assert_eq!(journal.len(), 1);
+    assert_eq!(running.status()[0].counters.refused, 1);
+    running.stop().await;
+}
+
+fn unknown(channel: &MemoryChannel, id: &str) -> channel_core::Event {
+    use channel_core::Channel as _;
+    let unknown = channel_core::Unknown::new("x", channel_core::Raw::default());
+    channel_core::Event::new(
+        id.into(),
+        channel.info().id.clone(),
+        channel_core::EventKind::Unknown(Box::new(unknown)),
+    )
 }
