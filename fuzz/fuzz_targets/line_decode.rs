@@ -11,9 +11,7 @@ use std::time::UNIX_EPOCH;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use channel_core::{
-    Channel as _, Event, EventKind, InboundMessage as _, Rejection, Webhook as _,
-};
+use channel_core::{Channel as _, Event, EventKind, InboundMessage as _, Rejection, Webhook as _};
 use channel_line::{Line, LineMessage};
 use futures_util::FutureExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
