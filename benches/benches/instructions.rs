@@ -8,15 +8,12 @@ use std::hint::black_box;
 
 use benches::bot::World;
 use benches::canned::Canned;
-use benches::{bot, hooks, line, slack, standard, telegram, text, wecom};
+use benches::{bot, standard, telegram, text};
 use bytes::Bytes;
-use channel_core::{Channel, ChannelId, Message, Received, Result, SenderId};
+use channel_core::{ChannelId, Message, Received, Result, SenderId};
 use channel_telegram::Telegram;
 use futures_core::stream::BoxStream;
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use hmac::Hmac;
-use http::Request;
-use sha2::Sha256;
 
 type Stream = BoxStream<'static, Result<Received>>;
 
@@ -113,53 +110,6 @@ fn standard_frame_floor((bytes, _, _): (Bytes, ChannelId, SenderId)) -> bool {
     (0..100).all(|_| black_box(standard::floor(black_box(&bytes))).is_some())
 }
 
-type Hook = (Box<dyn Channel>, Vec<Request<Bytes>>);
-
-fn slack_hook() -> Hook {
-    let channel = slack::channel().expect("the settings are right");
-    (Box::new(channel), slack::requests())
-}
-
-fn line_hook() -> Hook {
-    let channel = line::channel().expect("the settings are right");
-    (Box::new(channel), line::requests())
-}
-
-fn wecom_hook() -> Hook {
-    let channel = wecom::channel().expect("the settings are right");
-    (Box::new(channel), wecom::requests())
-}
-
-#[library_benchmark]
-#[bench::slack(slack_hook())]
-#[bench::line(line_hook())]
-#[bench::wecom(wecom_hook())]
-fn webhook((channel, requests): Hook) -> usize {
-    let webhook = channel.as_webhook();
-    webhook.map_or(0, |webhook| hooks::receive(webhook, &requests))
-}
-
-/// Verifies and decodes one platform's requests.
-type Floor = Box<dyn Fn(&[Request<Bytes>]) -> usize>;
-
-fn by_hmac(receive: fn(&Hmac<Sha256>, &[Request<Bytes>]) -> usize) -> Floor {
-    let keyed = hooks::keyed();
-    Box::new(move |requests| receive(&keyed, requests))
-}
-
-fn by_key() -> Floor {
-    let key = wecom::floor::key();
-    Box::new(move |requests| wecom::floor::receive(&key, requests))
-}
-
-#[library_benchmark]
-#[bench::slack((by_hmac(slack::floor::receive), slack::requests()))]
-#[bench::line((by_hmac(line::floor::receive), line::requests()))]
-#[bench::wecom((by_key(), wecom::requests()))]
-fn webhook_floor((receive, requests): (Floor, Vec<Request<Bytes>>)) -> usize {
-    receive(&requests)
-}
-
 library_benchmark_group!(
     name = paths,
     benchmarks = [
@@ -174,9 +124,7 @@ library_benchmark_group!(
         split,
         split_floor,
         standard_frame,
-        standard_frame_floor,
-        webhook,
-        webhook_floor
+        standard_frame_floor
     ]
 );
 main!(library_benchmark_groups = paths);
