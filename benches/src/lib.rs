@@ -4,15 +4,19 @@
 
 pub mod bot;
 pub mod canned;
+pub mod hooks;
+pub mod line;
+pub mod slack;
 pub mod standard;
 pub mod telegram;
 pub mod text;
+pub mod wecom;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use channel_core::{ChannelId, SenderId};
+    use channel_core::{Channel as _, ChannelId, SenderId};
 
     /// A bench that measures a refusal would look fast.
     #[test]
@@ -54,5 +58,20 @@ mod tests {
             let frame = Bytes::from_static(frame);
             assert!(standard::decode(&frame, &channel, &client).is_some());
         }
+    }
+
+    #[test]
+    fn webhooks_are_verified_and_read() {
+        let keyed = hooks::keyed();
+        let requests = slack::requests();
+        let read = hooks::receive(slack::channel().unwrap().as_webhook().unwrap(), &requests);
+        assert_eq!((read, slack::floor::receive(&keyed, &requests)), (20, 20));
+        let requests = line::requests();
+        let read = hooks::receive(line::channel().unwrap().as_webhook().unwrap(), &requests);
+        assert_eq!((read, line::floor::receive(&keyed, &requests)), (20, 20));
+        let requests = wecom::requests();
+        let read = hooks::receive(wecom::channel().unwrap().as_webhook().unwrap(), &requests);
+        let floor = wecom::floor::receive(&wecom::floor::key(), &requests);
+        assert_eq!((read, floor), (20, 20));
     }
 }

@@ -1,11 +1,12 @@
 //! Time and randomness as arguments.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use futures_core::future::BoxFuture;
-use futures_util::future::{Either, select};
 
 /// Tells and waits for the time.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -33,7 +34,7 @@ impl fmt::Display for Elapsed {
 
 impl std::error::Error for Elapsed {}
 
-/// Runs a future for at most `limit`.
+/// Runs a future for at most `limit`. A timer is made only if it is not ready at once.
 ///
 /// # Errors
 ///
@@ -42,11 +43,49 @@ pub async fn timeout<F>(clock: &dyn Clock, limit: Duration, future: F) -> Result
 where
     F: Future + Send,
 {
-    let sleep = clock.sleep(limit);
-    match select(std::pin::pin!(future), sleep).await {
-        Either::Left((output, _)) => Ok(output),
-        Either::Right(((), _)) => Err(Elapsed),
-    }
+    limited(clock, limit, future, false).await
+}
+
+/// The same for what is mostly ready a moment later, when other tasks of this thread have
+/// had their turn: then no timer is made either. It is polled once more for that.
+///
+/// # Errors
+///
+/// [`Elapsed`] if it was not done; the future is dropped.
+pub async fn timeout_after_turn<F>(
+    clock: &dyn Clock,
+    limit: Duration,
+    future: F,
+) -> Result<F::Output, Elapsed>
+where
+    F: Future + Send,
+{
+    limited(clock, limit, future, true).await
+}
+
+async fn limited<F>(
+    clock: &dyn Clock,
+    limit: Duration,
+    future: F,
+    mut turn: bool,
+) -> Result<F::Output, Elapsed>
+where
+    F: Future + Send,
+{
+    let mut future = pin!(future);
+    let mut sleep = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if std::mem::take(&mut turn) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let sleep = sleep.get_or_insert_with(|| clock.sleep(limit));
+        sleep.as_mut().poll(cx).map(|()| Err(Elapsed))
+    })
+    .await
 }
 
 /// Gives random bytes.

@@ -39,7 +39,7 @@ pub use channel::{
     Accepted, Actions, Answer, Cards, Channel, CommandInfo, Commands, Delete, Edit, Events, Held,
     History, Media, Parts, React, ReplyStream, Route, Stream, Typing, Webhook,
 };
-pub use clock::{Clock, Elapsed, Random, random_unit, timeout};
+pub use clock::{Clock, Elapsed, Random, random_unit, timeout, timeout_after_turn};
 pub use content::{Alignment, Block, Body, Content, Inline, ListItem, Table};
 pub use error::{Error, ErrorKind, Rejection, Result};
 pub use event::{

@@ -231,13 +231,16 @@ impl Inbound<'_> {
             quote: quote.and_then(|(_, token)| token),
             standby,
         };
-        let reply = ReplyTo::new(self.shared.info.id.clone(), Target::chat(chat.clone()));
-        let reply = match quote {
-            Some((message, _)) => reply.quoting(message.clone()),
-            None => reply,
+        let reply = || {
+            let reply = ReplyTo::new(self.shared.info.id.clone(), Target::chat(chat.clone()));
+            match quote {
+                Some((message, _)) => reply.quoting(message.clone()),
+                None => reply,
+            }
         };
         // Writing texts and numbers as JSON cannot fail.
-        reply.clone().with_context(&context).unwrap_or(reply)
+        let whole = reply().with_context(&context);
+        whole.unwrap_or_else(|_| reply())
     }
 
     fn sender(&self, chat: &Chat) -> Sender {

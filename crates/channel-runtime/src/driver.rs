@@ -163,8 +163,7 @@ async fn process(
     let core = &under_way.core;
     let meters = &entry.board.meters;
     let channel = &entry.channel.info().id;
-    let mut stop = core.stop.subscribe();
-    let taken = turn.take(&core.lanes, &lane, core.clock.as_ref(), &mut stop);
+    let taken = turn.take(&core.lanes, &lane, core.clock.as_ref(), &core.stop);
     match taken.await {
         Ok(taken) => {
             let id = taken.event.id.clone();

@@ -112,12 +112,11 @@ enum Begun<'a> {
 fn begin<'a>(core: &'a Core, channel: &'a Arc<dyn Channel>, event: Authorized<Event>) -> Begun<'a> {
     let handlers = &core.handlers;
     let shared = || Arc::clone(channel);
-    let unanswered = || Arc::new(AtomicBool::new(false));
     match event.into_parts() {
         Some(AuthorizedEvent::Message(message)) => match &handlers.message {
             Some(handler) => {
                 let to = core.typing.then(|| message.return_address.clone());
-                let work = handler(Incoming::new(message, shared(), unanswered()));
+                let work = handler(Incoming::new(message, shared(), None));
                 match to {
                     Some(to) => {
                         Begun::Typing(while_typing(core, channel.as_ref(), to.into(), work).boxed())
@@ -128,9 +127,7 @@ fn begin<'a>(core: &'a Core, channel: &'a Arc<dyn Channel>, event: Authorized<Ev
             None => Begun::Ignored,
         },
         Some(AuthorizedEvent::Edited(message)) => match &handlers.edited {
-            Some(handler) => {
-                Begun::Handler(handler(Incoming::new(message, shared(), unanswered())))
-            }
+            Some(handler) => Begun::Handler(handler(Incoming::new(message, shared(), None))),
             None => Begun::Ignored,
         },
         Some(AuthorizedEvent::Action(action)) => {
@@ -157,7 +154,7 @@ async fn act(
     };
     let answered = Arc::new(AtomicBool::new(false));
     let press = (*action).clone();
-    let incoming = Incoming::new(action, Arc::clone(channel), Arc::clone(&answered));
+    let incoming = Incoming::new(action, Arc::clone(channel), Some(Arc::clone(&answered)));
     let work = AssertUnwindSafe(async { handler(incoming).await }).catch_unwind();
     let outcome = work.await;
     if !answered.load(Ordering::Relaxed) {

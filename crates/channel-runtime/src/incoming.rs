@@ -17,14 +17,15 @@ use channel_core::{
 pub struct Incoming<T> {
     subject: Authorized<T>,
     channel: Arc<dyn Channel>,
-    answered: Arc<AtomicBool>,
+    /// Where somebody wants to know whether it was answered.
+    answered: Option<Arc<AtomicBool>>,
 }
 
 impl<T: Send + Sync> Incoming<T> {
     pub(crate) const fn new(
         subject: Authorized<T>,
         channel: Arc<dyn Channel>,
-        answered: Arc<AtomicBool>,
+        answered: Option<Arc<AtomicBool>>,
     ) -> Self {
         Self {
             subject,
@@ -148,7 +149,9 @@ impl Incoming<Action> {
     ///
     /// `NotFound` if the press is too old to be answered.
     pub async fn notice(&self, text: &str) -> Result<()> {
-        self.answered.store(true, Ordering::Relaxed);
+        if let Some(answered) = &self.answered {
+            answered.store(true, Ordering::Relaxed);
+        }
         match self.channel.as_actions() {
             Some(actions) => actions.answer_action(&self.subject, Some(text)).await,
             None => Ok(()),

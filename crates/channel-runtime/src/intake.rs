@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use channel_core::{Event, Intake, Refused, timeout};
+use channel_core::{Event, Intake, Refused, timeout_after_turn};
 use tokio::sync::oneshot;
 
 use crate::driver::{Core, Entry};
@@ -93,7 +93,8 @@ impl Intake for WebhookIntake {
         // In memory an event is safe once it has been handled. The platform cannot be
         // kept waiting for that for ever.
         let all = futures_util::future::join_all(safe);
-        let Ok(outcomes) = timeout(core.clock.as_ref(), core.answer_within, all).await else {
+        let within = timeout_after_turn(core.clock.as_ref(), core.answer_within, all);
+        let Ok(outcomes) = within.await else {
             tracing::trace!(channel = %self.entry.channel.info().id, "acknowledged before handled");
             return Ok(());
         };

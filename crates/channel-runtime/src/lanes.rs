@@ -217,12 +217,12 @@ impl Shared {
     /// The next job of a lane; takes the lane off the map if there is none.
     fn next(&self, conversation: &Conversation) -> Option<Job> {
         let mut state = lock(&self.state);
-        let next = state
-            .lanes
-            .get_mut(conversation)
-            .and_then(|lane| lane.queue.pop_front());
+        let Entry::Occupied(mut lane) = state.lanes.entry(conversation.clone()) else {
+            return None;
+        };
+        let next = lane.get_mut().queue.pop_front();
         if next.is_none() {
-            state.lanes.remove(conversation);
+            lane.remove();
         }
         next
     }

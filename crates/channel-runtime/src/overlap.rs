@@ -144,7 +144,7 @@ impl Turn {
         lanes: &Lanes,
         conversation: &Conversation,
         clock: &dyn Clock,
-        stop: &mut watch::Receiver<bool>,
+        stop: &watch::Sender<bool>,
     ) -> Result<Taken, Fate> {
         let Some(slot) = self.slot else {
             return self.event.map(Taken::alone).ok_or(Fate::Joined);
@@ -193,10 +193,11 @@ async fn joined(
     lanes: &Lanes,
     conversation: &Conversation,
     clock: &dyn Clock,
-    stop: &mut watch::Receiver<bool>,
+    stop: &watch::Sender<bool>,
     quiet: Duration,
     longest: Duration,
 ) -> Option<Taken> {
+    let mut stop = stop.subscribe();
     let (sender, first) = {
         let waiting = lock(&slot.0);
         (waiting.sender.clone(), waiting.arrived)
@@ -231,7 +232,7 @@ async fn joined(
         }
         tokio::select! {
             biased;
-            () = stopped(stop) => {}
+            () = stopped(&mut stop) => {}
             () = clock.sleep(until.saturating_sub(now)) => {}
             () = lanes.changed() => {}
         }

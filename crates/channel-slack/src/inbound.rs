@@ -241,9 +241,15 @@ impl Scene<'_> {
             && event.text.as_deref().is_some_and(read::mentions_anybody);
         let ts = message.id.as_str();
         let post = event.channel.as_deref().unwrap_or_default();
-        let unsure = if is_unsure { ":unsure" } else { "" };
-        let id = EventId::from(format!("{}:{}:{post}:{ts}{unsure}", self.app, self.team));
-        Event::new(id, channel, EventKind::Message(Box::new(message)))
+        let mut id = [self.app, self.team, post, ts].join(":");
+        if is_unsure {
+            id.push_str(":unsure");
+        }
+        Event::new(
+            EventId::from(id),
+            channel,
+            EventKind::Message(Box::new(message)),
+        )
     }
 
     /// Reads a message, of whatever event it is a part.
@@ -280,7 +286,7 @@ impl Scene<'_> {
         if thread.is_some() {
             let context = ReplyContext {
                 user: event.user.as_deref().map(str::to_owned),
-                team: Some(self.team_of(event)),
+                team: Some(self.team_of(event).to_owned()),
                 response: None,
             };
             // Writing texts as JSON cannot fail.
@@ -318,7 +324,7 @@ impl Scene<'_> {
             .or(user)
             .or(event.bot_id.as_deref())
             .filter(|id| is_id(id))?;
-        let mut sender = self.reader.sender(&self.team_of(event), id);
+        let mut sender = self.reader.sender(self.team_of(event), id);
         let is_bot = event.bot_id.is_some() || event.subtype.as_deref() == Some("bot_message");
         if is_own || is_bot {
             sender.kind = SenderKind::Bot;
@@ -328,12 +334,9 @@ impl Scene<'_> {
     }
 
     /// The workspace of a sender, who may be a guest from another one.
-    fn team_of(&self, event: &wire::Event<'_>) -> String {
+    fn team_of<'e>(&'e self, event: &'e wire::Event<'_>) -> &'e str {
         let guest = event.user_team.as_deref().filter(|team| is_id(team));
-        match guest {
-            Some(team) if self.is_shared => team.to_owned(),
-            _ => self.team.to_owned(),
-        }
+        guest.filter(|_| self.is_shared).unwrap_or(self.team)
     }
 
     fn attachments(&self, files: &[File<'_>]) -> Vec<Attachment> {

@@ -1,6 +1,6 @@
 //! Running one connection: a reader and a writer side by side in one future.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -140,7 +140,7 @@ async fn write(shared: &Shared, link: &Link, mut sink: SplitSink<BoxSocket, Fram
             },
             Todo::Ping => Frame::Ping(Bytes::new()),
             Todo::Flush => {
-                match within(clock, limit, sink.flush()).await {
+                match timeout(clock, limit, sink.flush()).await {
                     Ok(Ok(())) => unflushed = false,
                     Ok(Err(_)) => return Written::Nothing,
                     Err(Elapsed { .. }) => {
@@ -152,7 +152,7 @@ async fn write(shared: &Shared, link: &Link, mut sink: SplitSink<BoxSocket, Fram
             }
             Todo::Write(Output::Close(closing)) => return close(clock, &mut sink, closing).await,
         };
-        match within(clock, limit, sink.feed(frame)).await {
+        match timeout(clock, limit, sink.feed(frame)).await {
             Ok(Ok(())) => unflushed = true,
             Ok(Err(_)) => return Written::Nothing,
             Err(Elapsed { .. }) => {
@@ -175,7 +175,7 @@ async fn close(
     closing: Closing,
 ) -> Written {
     let frame = Frame::Close(Some(CloseFrame::new(closing.code, closing.reason)));
-    match within(clock, CLOSE_WITHIN, sink.send(frame)).await {
+    match timeout(clock, CLOSE_WITHIN, sink.send(frame)).await {
         Ok(Ok(())) => Written::Close,
         // It learns of the end when the connection goes.
         Ok(Err(_)) | Err(Elapsed { .. }) => Written::Nothing,
@@ -205,17 +205,5 @@ impl<'a> Ping<'a> {
         next.poll_unpin(cx).map(|()| {
             self.next = self.every.map(|every| self.clock.sleep(every));
         })
-    }
-}
-
-/// Runs a future for at most `limit`; the timer is only made if it is not ready at once.
-async fn within<F>(clock: &dyn Clock, limit: Duration, future: F) -> Result<F::Output, Elapsed>
-where
-    F: Future + Send,
-{
-    let mut future = pin!(future);
-    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
-        Poll::Ready(output) => Ok(output),
-        Poll::Pending => timeout(clock, limit, future).await,
     }
 }

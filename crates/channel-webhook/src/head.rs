@@ -71,10 +71,19 @@ impl Scanner {
                     if head.bytes > MAX_HEAD {
                         return Err(Ambiguous);
                     }
-                    head.line.extend_from_slice(part);
-                    if end.is_some()
-                        && let Some(next) = head.line_done()?
-                    {
+                    if end.is_none() {
+                        head.line.extend_from_slice(part);
+                        return Ok(());
+                    }
+                    // Mostly a line comes in one piece, and is not copied.
+                    let next = if head.line.is_empty() {
+                        head.line_done(part)?
+                    } else {
+                        let mut line = std::mem::take(&mut head.line);
+                        line.extend_from_slice(part);
+                        head.line_done(&line)?
+                    };
+                    if let Some(next) = next {
                         self.0 = next;
                     }
                 }
@@ -86,15 +95,14 @@ impl Scanner {
 
 impl Head {
     /// Judges a whole line; at the end of the head says what follows.
-    fn line_done(&mut self) -> Result<Option<Place>, Ambiguous> {
-        let line = self.line.strip_suffix(b"\r\n").ok_or(Ambiguous)?;
-        if line.contains(&b'\r') || line.contains(&0) {
+    fn line_done(&mut self, line: &[u8]) -> Result<Option<Place>, Ambiguous> {
+        let line = line.strip_suffix(b"\r\n").ok_or(Ambiguous)?;
+        if memchr::memchr2(b'\r', 0, line).is_some() {
             return Err(Ambiguous);
         }
         if line.is_empty() {
             // Empty lines before a request are allowed (RFC 9112, section 2.2).
             if self.lines == 0 {
-                self.line.clear();
                 return Ok(None);
             }
             return self.end().map(Some);
@@ -131,7 +139,6 @@ impl Head {
             }
         }
         self.lines += 1;
-        self.line.clear();
         Ok(None)
     }
 

@@ -10,9 +10,10 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on};
-use bytes::Bytes;
-use channel_core::{Accepted, Answer, Channel, Clock, Held, Intake, Refused, timeout};
-use futures_util::FutureExt as _;
+use bytes::{Bytes, BytesMut};
+use channel_core::{
+    Accepted, Answer, Channel, Clock, Held, Intake, Refused, timeout, timeout_after_turn,
+};
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body as _;
@@ -33,10 +34,9 @@ const BODY_WITHIN: Duration = Duration::from_secs(30);
 #[must_use]
 pub struct Host {
     clock: Arc<dyn Clock>,
-    mounts: Vec<Mount>,
+    mounts: Vec<Arc<Mount>>,
 }
 
-#[derive(Clone)]
 pub(crate) struct Mount {
     channel: Arc<dyn Channel>,
     intake: Arc<dyn Intake>,
@@ -65,11 +65,11 @@ impl Host {
     ///
     /// A channel that receives neither by webhook nor by websocket adds no path.
     pub fn mount(mut self, channel: Arc<dyn Channel>, intake: Arc<dyn Intake>) -> Self {
-        self.mounts.push(Mount {
+        self.mounts.push(Arc::new(Mount {
             channel,
             intake,
             clock: Arc::clone(&self.clock),
-        });
+        }));
         self
     }
 
@@ -90,26 +90,31 @@ impl Host {
                     let Ok(filter) = MethodFilter::try_from(route.method.clone()) else {
                         continue;
                     };
-                    let (mount, max_body) = (mount.clone(), route.max_body);
-                    let handler = move |request: Request| {
-                        let mount = mount.clone();
-                        async move { mount.webhook(request, max_body).await }.boxed()
+                    let (mount, max_body) = (Arc::clone(mount), route.max_body);
+                    let handler = move |request: Request| async move {
+                        mount.webhook(request, max_body).await
                     };
                     router = router.route(&route.path, on(filter, handler));
                 }
             }
             if let Some(server) = mount.channel.as_socket_server() {
                 for path in server.paths() {
-                    let mount = mount.clone();
-                    let handler = move |request: Request| {
-                        let mount = mount.clone();
-                        async move { mount.upgrade(request) }.boxed()
-                    };
+                    let mount = Arc::clone(mount);
+                    let handler = move |request: Request| async move { mount.upgrade(request) };
                     router = router.route(path, on(MethodFilter::GET, handler));
                 }
             }
         }
         router
+    }
+}
+
+/// A body that is there as a whole; most are empty, and those cost nothing.
+fn whole(bytes: Bytes) -> Body {
+    if bytes.is_empty() {
+        Body::empty()
+    } else {
+        Body::from(bytes)
     }
 }
 
@@ -131,6 +136,34 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
     extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map(|peer| peer.0.ip())
+}
+
+/// Puts the pieces of a body together; one that is the only one is not copied.
+async fn collect(mut body: Limited<Body>) -> Result<Bytes, StatusCode> {
+    let mut first = Bytes::new();
+    let mut all = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                StatusCode::PAYLOAD_TOO_LARGE
+            } else {
+                StatusCode::BAD_REQUEST
+            }
+        })?;
+        // Trailers are nobody's business.
+        let Ok(piece) = frame.into_data() else {
+            continue;
+        };
+        if first.is_empty() && all.is_empty() {
+            first = piece;
+            continue;
+        }
+        if all.is_empty() {
+            all.extend_from_slice(&std::mem::take(&mut first));
+        }
+        all.extend_from_slice(&piece);
+    }
+    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 impl Mount {
@@ -165,7 +198,7 @@ impl Mount {
             Ok(accepted) => accepted,
             Err(rejection) => {
                 tracing::debug!(channel = %id, reason = rejection.reason(), "webhook refused");
-                return rejection.response().map(Body::from);
+                return rejection.response().map(whole);
             }
         };
         if !events.is_empty()
@@ -181,7 +214,7 @@ impl Mount {
                 .unwrap_or_else(|_| bare(StatusCode::SERVICE_UNAVAILABLE));
         }
         match answer {
-            Answer::Now(response) => response.map(Body::from),
+            Answer::Now(response) => response.map(whole),
             Answer::Held(held) => self.hold(held, began).await,
             _ => bare(StatusCode::OK),
         }
@@ -197,8 +230,8 @@ impl Mount {
         } = held;
         let left = deadline.saturating_sub(self.clock.elapsed().saturating_sub(began));
         match timeout(self.clock.as_ref(), left, reply).await {
-            Ok(Some(response)) => response.map(Body::from),
-            Ok(None) | Err(_) => otherwise.map(Body::from),
+            Ok(Some(response)) => response.map(whole),
+            Ok(None) | Err(_) => otherwise.map(whole),
         }
     }
 
@@ -207,13 +240,11 @@ impl Mount {
         if body.size_hint().lower() > max as u64 {
             return Err(StatusCode::PAYLOAD_TOO_LARGE);
         }
-        let whole = Limited::new(body, max).collect();
-        match timeout(self.clock.as_ref(), BODY_WITHIN, whole).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-            Ok(Err(_)) => Err(StatusCode::BAD_REQUEST),
-            Err(_) => Err(StatusCode::REQUEST_TIMEOUT),
-        }
+        // A short body is there already, or comes with the next step of its connection.
+        let whole = collect(Limited::new(body, max));
+        timeout_after_turn(self.clock.as_ref(), BODY_WITHIN, whole)
+            .await
+            .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
     }
 
     fn upgrade(&self, mut request: Request) -> Response {

@@ -2,6 +2,7 @@
 
 mod guarded;
 mod head;
+mod head_timer;
 mod host;
 mod linger;
 mod server;

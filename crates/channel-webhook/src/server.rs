@@ -12,7 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use channel_core::{Clock, Error, ErrorKind, Result, timeout};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -20,6 +20,7 @@ use tower::ServiceExt as _;
 
 use crate::guarded::Guarded;
 use crate::head::{MAX_HEAD, Strict};
+use crate::head_timer::HeadTimer;
 use crate::upgrade::lists;
 
 /// Headers in one request.
@@ -112,6 +113,8 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let (phase, watched) = watch::channel(Phase::Open);
+        // Once and for all, or the router would do it for each request.
+        let router = router.with_state(());
         let task = tokio::spawn(accept(config, listener, router, watched));
         Ok(Self {
             address,
@@ -249,7 +252,25 @@ fn names_its_host(version: Version, headers: &HeaderMap) -> bool {
     match first.map(HeaderValue::as_bytes) {
         None => version == Version::HTTP_10,
         Some(b"") => true,
+        Some(host) if is_plain_host(host) => true,
         Some(host) => !host.contains(&b'@') && http::uri::Authority::try_from(host).is_ok(),
+    }
+}
+
+/// Whether a host is of the form that nearly all have, a name and perhaps a port, so that
+/// nothing has to be parsed.
+fn is_plain_host(host: &[u8]) -> bool {
+    let is_name = |part: &[u8]| {
+        !part.is_empty()
+            && part
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+    };
+    let is_port =
+        |part: &[u8]| (1..=5).contains(&part.len()) && part.iter().all(u8::is_ascii_digit);
+    match memchr::memchr(b':', host).and_then(|colon| host.split_at_checked(colon)) {
+        Some((name, port)) => is_name(name) && port.strip_prefix(b":").is_some_and(is_port),
+        None => is_name(host),
     }
 }
 
@@ -265,7 +286,6 @@ fn closing(status: StatusCode) -> Response {
 type Place = Arc<OnceLock<OwnedSemaphorePermit>>;
 
 /// Answers the requests of one connection.
-#[derive(Clone)]
 struct Service {
     router: Router,
     peer: SocketAddr,
@@ -274,14 +294,14 @@ struct Service {
 }
 
 impl Service {
-    async fn answer(self, mut request: hyper::Request<Incoming>) -> Response {
+    async fn answer(self: Arc<Self>, mut request: hyper::Request<Incoming>) -> Response {
         if !names_its_host(request.version(), request.headers()) {
             return closing(StatusCode::BAD_REQUEST);
         }
         let upgrades = request.headers().contains_key(header::UPGRADE);
         let unjudged = upgrades || request.headers().contains_key(header::TRANSFER_ENCODING);
         let permit = if upgrades {
-            let Ok(permit) = self.websockets.try_acquire_owned() else {
+            let Ok(permit) = Arc::clone(&self.websockets).try_acquire_owned() else {
                 let mut answer = closing(StatusCode::SERVICE_UNAVAILABLE);
                 answer
                     .headers_mut()
@@ -294,7 +314,7 @@ impl Service {
         };
         request.extensions_mut().insert(ConnectInfo(self.peer));
         let request = request.map(Body::new);
-        let mut answer = match self.router.oneshot(request).await {
+        let mut answer = match self.router.clone().oneshot(request).await {
             Ok(answer) => answer,
             Err(never) => match never {},
         };
@@ -317,14 +337,14 @@ impl Connection {
             tracing::trace!(%error, "no TCP_NODELAY");
         }
         let place = Place::default();
-        let service = Service {
+        let service = Arc::new(Service {
             router,
             peer: self.peer,
             websockets: self.websockets,
             place: Arc::clone(&place),
-        };
+        });
         let service = hyper::service::service_fn(move |request| {
-            let answer = service.clone().answer(request);
+            let answer = Arc::clone(&service).answer(request);
             async move { Ok::<_, Infallible>(answer.await) }
         });
         let ServerConfig {
@@ -335,7 +355,7 @@ impl Connection {
         } = self.config;
         let stream = Guarded::new(Strict::new(self.stream), clock, write_within, place);
         let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
+            .timer(HeadTimer::default())
             .header_read_timeout(head_within)
             .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)

@@ -176,11 +176,11 @@ impl MessageCipher {
     /// What the text itself shows (its alphabet and its length) may end it early; what only
     /// the key shows is judged as a whole, so that nobody learns which part was wrong.
     fn decrypt(&self, encrypted: &str) -> Option<Vec<u8>> {
-        let encrypted = STANDARD.decode(encrypted).ok()?;
-        if encrypted.is_empty() || !encrypted.len().is_multiple_of(PAD) {
+        let mut plain = STANDARD.decode(encrypted).ok()?;
+        if plain.is_empty() || !plain.len().is_multiple_of(PAD) {
             return None;
         }
-        let mut plain = self.key.decrypt(&encrypted)?;
+        self.key.decrypt(&mut plain)?;
         let (mut valid, pad) = padding(&plain);
         let claimed = plain
             .get(RANDOM..HEAD)

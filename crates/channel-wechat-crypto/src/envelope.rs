@@ -1,9 +1,11 @@
 //! The envelope around an encrypted message
 //! (<https://developer.work.weixin.qq.com/document/path/90968>).
 
+use std::borrow::Cow;
+
 use crate::MAX_ENCRYPTED;
 use crate::cipher::Sealed;
-use crate::xml::{Element, XmlError, XmlLimits, parse_xml};
+use crate::xml::{XmlError, XmlLimits, parse_xml};
 use crate::xml_write::XmlWriter;
 
 /// What surrounds `Encrypt`: two levels and a handful of fields.
@@ -15,14 +17,12 @@ pub const ENVELOPE: XmlLimits = XmlLimits::new(MAX_ENCRYPTED, 2, 8, MAX_ENCRYPTE
 /// # Errors
 ///
 /// [`XmlError`] if it is not an envelope.
-pub fn read_envelope(body: &[u8]) -> Result<String, XmlError> {
-    let mut envelope: Element = parse_xml(body, &ENVELOPE)?;
-    let encrypted = envelope
-        .children
-        .iter_mut()
-        .find(|child| child.name == "Encrypt")
-        .map(|child| std::mem::take(&mut child.text));
+pub fn read_envelope(body: &[u8]) -> Result<Cow<'_, str>, XmlError> {
+    let envelope = parse_xml(body, &ENVELOPE)?;
+    let mut fields = envelope.children.into_iter();
+    let encrypted = fields.find(|field| field.name == "Encrypt");
     encrypted
+        .map(|field| field.text)
         .filter(|text| !text.is_empty())
         .ok_or(XmlError::Malformed)
 }

@@ -1,15 +1,17 @@
 //! The AES key and what it encrypts.
 
 use std::fmt;
+use std::sync::Arc;
 
-use aes::Aes256;
+use aes::{Aes256Dec, Aes256Enc};
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use cbc::cipher::block_padding::NoPadding;
-use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, KeyIvInit as _};
+use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, InnerIvInit as _, KeyInit as _};
 use channel_core::{Error, Result, Secret};
-use subtle::{Choice, ConstantTimeEq as _, ConstantTimeGreater as _, ConstantTimeLess as _};
+use subtle::{Choice, ConstantTimeEq as _, ConstantTimeGreater as _};
+use zeroize::Zeroizing;
 
 /// The padding goes to a multiple of this, in bytes, and not to the 16 of the cipher
 /// (<https://developer.work.weixin.qq.com/document/path/90968>).
@@ -18,6 +20,9 @@ pub(crate) const PAD: usize = 32;
 const PAD_BYTE: u8 = 32;
 /// The block of the cipher, in bytes.
 const BLOCK: usize = 16;
+/// The longest text that is taken for a key, and the bytes that it could hold.
+const MAX_TEXT: usize = 64;
+const MAX_KEY: usize = MAX_TEXT / 4 * 3;
 
 /// Reads keys as the platforms write them: without padding, and with whatever bits a random
 /// generator left in the last character.
@@ -30,8 +35,16 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// An AES-256 key whose first half is also the initialisation vector, as both platforms
 /// use it (<https://developer.work.weixin.qq.com/document/path/90968>).
+///
+/// Expanded once; clones share it, and the last of them wipes it.
 #[derive(Clone)]
-pub struct AesKey(Secret);
+pub struct AesKey(Arc<Expanded>);
+
+struct Expanded {
+    encrypt: Aes256Enc,
+    decrypt: Aes256Dec,
+    iv: Zeroizing<[u8; BLOCK]>,
+}
 
 impl fmt::Debug for AesKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,46 +73,50 @@ impl AesKey {
     ///
     /// [`ErrorKind::Config`](channel_core::ErrorKind::Config) if it does not hold 32 bytes.
     pub fn from_base64(key: &Secret) -> Result<Self> {
-        if key.expose().len() > 64 {
+        if key.expose().len() > MAX_TEXT {
             return Err(bad_key());
         }
         Self::checked(key)
     }
 
-    /// Keeps the text, which is wiped on drop, and no copy of the bytes.
     fn checked(key: &Secret) -> Result<Self> {
-        let key = Self(key.clone());
-        match key.bytes() {
-            Some(_) => Ok(key),
-            None => Err(bad_key()),
-        }
+        Self::expand(key).ok_or_else(bad_key)
     }
 
-    fn bytes(&self) -> Option<[u8; 32]> {
-        let bytes = LENIENT.decode(self.0.expose()).ok()?;
-        bytes.try_into().ok()
+    fn expand(key: &Secret) -> Option<Self> {
+        let mut bytes = Zeroizing::new([0; MAX_KEY]);
+        let length = LENIENT.decode_slice(key.expose(), bytes.as_mut()).ok()?;
+        let bytes = bytes.get(..length)?;
+        Some(Self(Arc::new(Expanded {
+            encrypt: Aes256Enc::new_from_slice(bytes).ok()?,
+            decrypt: Aes256Dec::new_from_slice(bytes).ok()?,
+            iv: Zeroizing::new(*bytes.first_chunk()?),
+        })))
     }
 
-    fn halves(&self) -> Option<([u8; 32], [u8; BLOCK])> {
-        let key = self.bytes()?;
-        let iv = *key.first_chunk::<BLOCK>()?;
-        Some((key, iv))
+    fn iv(&self) -> &[u8] {
+        self.0.iv.as_slice()
     }
 
     /// Encrypts and pads; the padding is 1 to 32 bytes.
     pub(crate) fn encrypt(&self, mut plain: Vec<u8>) -> Option<Vec<u8>> {
-        let (key, iv) = self.halves()?;
         let pad = PAD - plain.len() % PAD;
         plain.resize(plain.len() + pad, u8::try_from(pad).ok()?);
-        let cipher = cbc::Encryptor::<Aes256>::new(&key.into(), &iv.into());
-        Some(cipher.encrypt_padded_vec::<NoPadding>(&plain))
+        let length = plain.len();
+        cbc::Encryptor::inner_iv_slice_init(&self.0.encrypt, self.iv())
+            .ok()?
+            .encrypt_padded::<NoPadding>(&mut plain, length)
+            .ok()?;
+        Some(plain)
     }
 
-    /// Decrypts and leaves the padding where it is.
-    pub(crate) fn decrypt(&self, encrypted: &[u8]) -> Option<Vec<u8>> {
-        let (key, iv) = self.halves()?;
-        let cipher = cbc::Decryptor::<Aes256>::new(&key.into(), &iv.into());
-        cipher.decrypt_padded_vec::<NoPadding>(encrypted).ok()
+    /// Decrypts in place and leaves the padding where it is.
+    pub(crate) fn decrypt(&self, encrypted: &mut [u8]) -> Option<()> {
+        cbc::Decryptor::inner_iv_slice_init(&self.0.decrypt, self.iv())
+            .ok()?
+            .decrypt_padded::<NoPadding>(encrypted)
+            .ok()?;
+        Some(())
     }
 
     /// Decrypts a file that came with a message
@@ -111,7 +128,8 @@ impl AesKey {
         if encrypted.is_empty() || !encrypted.len().is_multiple_of(BLOCK) {
             return None;
         }
-        let mut plain = self.decrypt(encrypted)?;
+        let mut plain = encrypted.to_vec();
+        self.decrypt(&mut plain)?;
         let (valid, pad) = padding(&plain);
         if !bool::from(valid) {
             return None;
@@ -136,10 +154,14 @@ fn bad_key() -> Error {
 pub(crate) fn padding(plain: &[u8]) -> (Choice, usize) {
     let last = plain.last().copied().unwrap_or_default();
     let mut valid = !last.ct_eq(&0) & !last.ct_gt(&PAD_BYTE);
-    for (back, byte) in (0_u8..).zip(plain.iter().rev().take(PAD)) {
-        let is_padding = back.ct_lt(&last);
-        valid &= !is_padding | byte.ct_eq(&last);
+    // Masks instead of branches; one comparison at the end.
+    let mut wrong = 0;
+    for (back, byte) in (0_u16..).zip(plain.iter().rev().take(PAD)) {
+        // All ones if the byte belongs to the padding, else none.
+        let [mask, _] = back.wrapping_sub(u16::from(last)).to_be_bytes();
+        wrong |= mask & (byte ^ last);
     }
+    valid &= wrong.ct_eq(&0);
     let length = usize::from(last);
     valid &= Choice::from(u8::from(length <= plain.len()));
     (valid, length)

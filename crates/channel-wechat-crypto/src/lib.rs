@@ -6,6 +6,7 @@ mod key;
 mod query;
 mod signature;
 mod xml;
+mod xml_plain;
 mod xml_write;
 
 pub use cipher::{MessageCipher, Refused, Sealed};

@@ -4,10 +4,13 @@
 //! XML has is refused by name: document types, entities of one's own, processing
 //! instructions, comments, attributes, namespaces, mixed content.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
+
+use crate::xml_plain;
 
 /// How large a document may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,20 +85,21 @@ impl fmt::Display for XmlError {
 
 impl std::error::Error for XmlError {}
 
-/// An element: a name and either text or elements.
+/// An element: a name and either text or elements, borrowed from the document where it says
+/// them as they are meant.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Element {
+pub struct Element<'a> {
     /// The name.
-    pub name: String,
+    pub name: Cow<'a, str>,
     /// The text, exactly as it was meant.
-    pub text: String,
+    pub text: Cow<'a, str>,
     /// The elements inside, in order.
     pub children: Vec<Self>,
 }
 
 /// Shows names and no content.
-impl fmt::Debug for Element {
+impl fmt::Debug for Element<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Element")
             .field("name", &self.name)
@@ -105,7 +109,7 @@ impl fmt::Debug for Element {
     }
 }
 
-impl Element {
+impl Element<'_> {
     /// The first child of a name.
     #[must_use]
     pub fn child(&self, name: &str) -> Option<&Self> {
@@ -113,14 +117,14 @@ impl Element {
     }
 
     /// All children of a name.
-    pub fn children_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> + 'a {
+    pub fn children_named<'e>(&'e self, name: &'e str) -> impl Iterator<Item = &'e Self> + 'e {
         self.children.iter().filter(move |child| child.name == name)
     }
 
     /// The text of a child, unless it is absent or empty.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let text = self.child(name)?.text.as_str();
+        let text = &*self.child(name)?.text;
         (!text.is_empty()).then_some(text)
     }
 
@@ -139,11 +143,16 @@ impl Element {
 /// # Errors
 ///
 /// [`XmlError`] if it is anything but nested elements and text within the bounds.
-pub fn parse_xml(bytes: &[u8], limits: &XmlLimits) -> Result<Element, XmlError> {
+pub fn parse_xml<'a>(bytes: &'a [u8], limits: &XmlLimits) -> Result<Element<'a>, XmlError> {
     if bytes.len() > limits.bytes {
         return Err(XmlError::TooLarge);
     }
     let text = std::str::from_utf8(bytes).map_err(|_| XmlError::Malformed)?;
+    xml_plain::read(text, limits).map_or_else(|| read_any(text, limits), Ok)
+}
+
+/// Reads a document however it is written.
+pub(crate) fn read_any<'a>(text: &'a str, limits: &XmlLimits) -> Result<Element<'a>, XmlError> {
     if text.starts_with('\u{feff}') {
         return Err(XmlError::Forbidden);
     }
@@ -165,8 +174,8 @@ pub fn parse_xml(bytes: &[u8], limits: &XmlLimits) -> Result<Element, XmlError> 
                 builder.end()?;
             }
             Event::End(_) => builder.end()?,
-            Event::Text(text) => builder.text(&text.into_inner())?,
-            Event::CData(text) => builder.cdata(&text.into_inner())?,
+            Event::Text(text) => builder.text(text.into_inner())?,
+            Event::CData(text) => builder.cdata(text.into_inner())?,
             Event::GeneralRef(reference) => builder.reference(&reference)?,
             Event::Decl(declaration) if is_first => {
                 let encoding = declaration.encoding();
@@ -187,26 +196,25 @@ pub fn parse_xml(bytes: &[u8], limits: &XmlLimits) -> Result<Element, XmlError> 
     builder.finish()
 }
 
-struct Builder<'a> {
-    limits: &'a XmlLimits,
-    open: Vec<Element>,
-    root: Option<Element>,
+struct Builder<'a, 'l> {
+    limits: &'l XmlLimits,
+    open: Vec<Element<'a>>,
+    root: Option<Element<'a>>,
     elements: usize,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a, '_> {
     fn start(&mut self, start: &BytesStart<'_>) -> Result<(), XmlError> {
         if !start.attributes_raw().trim().is_empty() {
             return Err(XmlError::Forbidden);
         }
         let name = start.name();
         let name: &str = name.as_ref();
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-        if !(1..=64).contains(&name.len()) || !name.bytes().all(is_word) {
+        if !is_name(name) {
             return Err(XmlError::Forbidden);
         }
         let element = Element {
-            name: name.to_owned(),
+            name: Cow::Owned(name.to_owned()),
             ..Element::default()
         };
         let Some(parent) = self.open.last() else {
@@ -233,7 +241,7 @@ impl Builder<'_> {
             if !is_blank(&element.text) {
                 return Err(XmlError::Forbidden);
             }
-            element.text = String::new();
+            element.text = Cow::default();
         }
         match self.open.last_mut() {
             Some(parent) => parent.children.push(element),
@@ -243,22 +251,26 @@ impl Builder<'_> {
     }
 
     /// Text outside of CDATA: an unescaped `]]>` in it is an error of whoever wrote it.
-    fn text(&mut self, text: &str) -> Result<(), XmlError> {
+    fn text(&mut self, text: Cow<'a, str>) -> Result<(), XmlError> {
         if text.contains("]]>") {
             return Err(XmlError::Malformed);
         }
         self.cdata(text)
     }
 
-    fn cdata(&mut self, text: &str) -> Result<(), XmlError> {
+    fn cdata(&mut self, text: Cow<'a, str>) -> Result<(), XmlError> {
         let Some(element) = self.open.last_mut() else {
-            let outside = is_blank(text);
+            let outside = is_blank(&text);
             return outside.then_some(()).ok_or(XmlError::Malformed);
         };
         if element.text.len() + text.len() > self.limits.text {
             return Err(XmlError::TooLarge);
         }
-        element.text.push_str(text);
+        if element.text.is_empty() {
+            element.text = text;
+        } else {
+            element.text.to_mut().push_str(&text);
+        }
         Ok(())
     }
 
@@ -271,10 +283,10 @@ impl Builder<'_> {
         if self.open.is_empty() {
             return Err(XmlError::Malformed);
         }
-        self.cdata(char.encode_utf8(&mut [0; 4]))
+        self.cdata(Cow::Owned(char.to_string()))
     }
 
-    fn finish(self) -> Result<Element, XmlError> {
+    fn finish(self) -> Result<Element<'a>, XmlError> {
         if !self.open.is_empty() {
             return Err(XmlError::Malformed);
         }
@@ -294,7 +306,13 @@ fn predefined(reference: &BytesRef<'_>) -> Result<char, XmlError> {
     })
 }
 
-fn is_blank(text: &str) -> bool {
+/// Whether a name is as the platforms choose theirs, which have no prefixes.
+pub(crate) fn is_name(name: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    (1..=64).contains(&name.len()) && name.bytes().all(is_word)
+}
+
+pub(crate) fn is_blank(text: &str) -> bool {
     text.bytes()
         .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }

@@ -83,7 +83,7 @@ impl Door {
             Envelope::Json if !body.trim_ascii_start().starts_with(b"{") => None,
             Envelope::Json => serde_json::from_slice::<Json<'_>>(body)
                 .ok()
-                .map(|json| json.encrypt.into_owned()),
+                .map(|json| json.encrypt),
         };
         let encrypted = encrypted.ok_or(Rejection::unauthorized("envelope"))?;
         let plain = self

@@ -110,9 +110,10 @@ impl Run<'_> {
             let reason = format!("the process ended in the last of {attempts} attempts");
             return self.end(Outcome::Dead { reason }).await;
         }
-        let mut stop = self.core.stop.subscribe();
         let clock = self.core.clock.as_ref();
-        let taken = turn.take(&self.core.lanes, lane, clock, &mut stop).await;
+        let taken = turn
+            .take(&self.core.lanes, lane, clock, &self.core.stop)
+            .await;
         let meters = &self.entry.board.meters;
         let remark = match taken {
             Ok(taken) => {

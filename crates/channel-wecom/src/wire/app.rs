@@ -27,7 +27,7 @@ pub(crate) fn read(raw: &[u8]) -> Read {
     }
 }
 
-fn item(xml: &Element) -> Option<Item> {
+fn item(xml: &Element<'_>) -> Option<Item> {
     let user = xml.get("FromUserName")?;
     let at = xml.number("CreateTime");
     let place = Place {
@@ -63,7 +63,7 @@ fn item(xml: &Element) -> Option<Item> {
 }
 
 /// Events have no id, and two of them may share a second.
-fn event_key(xml: &Element, user: &str) -> String {
+fn event_key(xml: &Element<'_>, user: &str) -> String {
     let field = |name: &str| xml.get(name).unwrap_or_default();
     let parts = [
         user,
@@ -77,7 +77,7 @@ fn event_key(xml: &Element, user: &str) -> String {
     format!("event-{}", digest(parts.map(str::as_bytes)))
 }
 
-fn said(xml: &Element, kind: &str) -> (String, Vec<Attachment>) {
+fn said(xml: &Element<'_>, kind: &str) -> (String, Vec<Attachment>) {
     let text = |name: &str| xml.get(name).unwrap_or_default().to_owned();
     let media = |kind| {
         xml.get("MediaId")
@@ -117,7 +117,7 @@ fn said(xml: &Element, kind: &str) -> (String, Vec<Attachment>) {
     }
 }
 
-fn event(xml: &Element) -> What {
+fn event(xml: &Element<'_>) -> What {
     let name = xml.get("Event").unwrap_or_default();
     match name {
         "subscribe" => What::Joined,
@@ -133,14 +133,14 @@ fn event(xml: &Element) -> What {
 }
 
 /// The chosen options, or else the key of the button.
-fn pressed(xml: &Element) -> String {
+fn pressed(xml: &Element<'_>) -> String {
     let options: Vec<&str> = xml
         .child("SelectedItems")
         .into_iter()
         .flat_map(|items| items.children_named("SelectedItem"))
         .filter_map(|item| item.child("OptionIds"))
         .flat_map(|ids| ids.children_named("OptionId"))
-        .map(|id| id.text.as_str())
+        .map(|id| &*id.text)
         .filter(|id| !id.is_empty())
         .collect();
     if options.is_empty() {

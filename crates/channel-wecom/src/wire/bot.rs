@@ -86,20 +86,20 @@ struct MixedItem {
 }
 
 /// Reads the XML form into the JSON one.
-fn of_xml(xml: &Element) -> Json {
-    let get = |xml: &Element, name: &str| xml.get(name).unwrap_or_default().to_owned();
+fn of_xml(xml: &Element<'_>) -> Json {
+    let get = |xml: &Element<'_>, name: &str| xml.get(name).unwrap_or_default().to_owned();
     let inner = |outer: &str, name: &str| {
         xml.child(outer)
             .map(|child| get(child, name))
             .unwrap_or_default()
     };
-    let text = |xml: &Element| Text {
+    let text = |xml: &Element<'_>| Text {
         content: xml
             .child("Text")
             .map(|text| get(text, "Content"))
             .unwrap_or_default(),
     };
-    let image = |xml: &Element| Image {
+    let image = |xml: &Element<'_>| Image {
         image_url: xml
             .child("Image")
             .map(|image| get(image, "ImageUrl"))
