@@ -107,7 +107,8 @@ pub mod floor {
             mac.update(request.body());
             mac.verify_slice(claimed.get(..length)?).ok()?;
             let callback: Callback = serde_json::from_slice(request.body()).ok()?;
-            Some(drop(std::hint::black_box(callback)))
+            std::hint::black_box(callback);
+            Some(())
         };
         requests.iter().filter_map(read).count()
     }

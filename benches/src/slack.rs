@@ -96,7 +96,8 @@ pub mod floor {
             }
             mac.verify_slice(&claimed).ok()?;
             let envelope: Envelope = serde_json::from_slice(request.body()).ok()?;
-            Some(drop(std::hint::black_box(envelope)))
+            std::hint::black_box(envelope);
+            Some(())
         };
         requests.iter().filter_map(read).count()
     }

@@ -1,6 +1,7 @@
 //! Whose account is this: on every store.
 #![expect(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "helpers of tests may panic"
 )]
