@@ -9,6 +9,7 @@
 )]
 
 mod conformance;
+mod emulator;
 mod fake;
 mod hostile;
 mod inbound;
@@ -20,3 +21,4 @@ mod socket;
 mod stream;
 mod tokens;
 mod verify;
+mod workspaces;

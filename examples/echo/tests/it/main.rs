@@ -11,6 +11,7 @@ mod durable;
 mod line;
 mod process;
 mod secrets;
+mod slack;
 mod standard;
 mod telegram;
 mod wecom;

@@ -91,7 +91,8 @@ pub(crate) fn update(call: &mut Call<'_>) -> Answer {
     let ts = call.params.required("ts")?;
     let content = Content::read(call)?;
     let before = own(call, &channel, &ts, "cant_update_message")?;
-    if before.streams_until.is_some() {
+    let now = call.state.now_ms;
+    if before.streams_until.is_some_and(|end| now < end) {
         return Err(ApiError::new("streaming_state_conflict"));
     }
     let changes_something = content.text.is_some()
