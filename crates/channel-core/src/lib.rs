@@ -68,7 +68,9 @@ pub use raw::Raw;
 pub use reply_window::{Closed, ReplyLedger, ReplyWay};
 pub use secret::Secret;
 pub use server::{Intake, Refused, SocketServer, Upgrade};
-pub use socket::{BoxSocket, CloseFrame, Frame, Socket, SocketConnector, SocketRequest};
+pub use socket::{
+    BoxSocket, CloseFrame, Frame, HandshakeRefused, Socket, SocketConnector, SocketRequest,
+};
 pub use token_cache::TokenCache;
 pub use transport::Transport;
 
