@@ -18,7 +18,7 @@ pub(crate) struct Scene<'a> {
 }
 
 /// A card that holds these elements.
-pub(crate) fn of(elements: Vec<Value>) -> Value {
+pub(crate) fn of(elements: &[Value]) -> Value {
     json!({"schema": "2.0", "config": {"update_multi": true}, "body": {"elements": elements}})
 }
 
@@ -26,13 +26,10 @@ pub(crate) fn of(elements: Vec<Value>) -> Value {
 /// (<https://open.feishu.cn/document/cardkit-v1/streaming-updates-openapi-overview>).
 pub(crate) fn streaming(markdown: &str) -> Value {
     let element = json!({"tag": "markdown", "element_id": STREAMED, "content": markdown});
-    let mut card = of(vec![element]);
-    set(&mut card["config"], "streaming_mode", json!(true));
-    set(
-        &mut card["config"],
-        "summary",
-        json!({"content": "\u{2026}"}),
-    );
+    let config = json!({"update_multi": true, "streaming_mode": true,
+        "summary": {"content": "\u{2026}"}});
+    let mut card = of(&[element]);
+    set(&mut card, "config", config);
     card
 }
 
@@ -65,13 +62,13 @@ pub(crate) fn portable(
             CardBlock::Divider => elements.push(json!({"tag": "hr"})),
             CardBlock::Note(text) => elements.push(json!({"tag": "div",
                 "text": {"tag": "plain_text", "content": text, "text_size": "notation", "text_color": "grey"}})),
-            CardBlock::Actions(row) => elements.extend(rows(&[row.clone()], scene, operation)?),
+            CardBlock::Actions(row) => elements.extend(rows(std::slice::from_ref(row), scene, operation)?),
             CardBlock::Choice(choice) => elements.extend(choice_elements(choice, scene, operation)?),
             _ => {}
         }
     }
     elements.extend(rows(below, scene, operation)?);
-    let mut value = of(elements);
+    let mut value = of(&elements);
     if !card.title.is_empty() {
         let template = match card.tone {
             Tone::Good => "green",

@@ -78,7 +78,7 @@ pub(crate) async fn update(
             edited => return edited,
         }
     }
-    let card = card::of(render::elements(body));
+    let card = card::of(&render::elements(body));
     patch(shared, id, &card.to_string(), patience).await
 }
 

@@ -112,6 +112,10 @@ pub(crate) enum Failure {
     Ours(Error),
 }
 
+fn is_known(code: i64) -> bool {
+    TABLE.iter().any(|row| row.codes.contains(&code))
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Code {
     pub(crate) code: i64,
@@ -123,13 +127,16 @@ impl Failure {
         let status = response.status().as_u16();
         let wait = wait(response.headers());
         match serde_json::from_slice::<Code>(response.body()) {
-            Ok(Code { code }) if code != 0 => Self::of_code(code, wait),
+            // A code that is not known says less than a status that says "failed".
+            Ok(Code { code }) if code != 0 && (status < 500 || is_known(code)) => {
+                Self::of_code(code, wait)
+            }
             _ => Self::of_status(status, wait),
         }
     }
 
     /// The meaning of a code that is not 0.
-    pub(crate) fn of_code(code: i64, wait: Option<Duration>) -> Self {
+    fn of_code(code: i64, wait: Option<Duration>) -> Self {
         let found = TABLE.iter().find(|row| row.codes.contains(&code));
         let (kind, reason, message) = found.map_or(
             (

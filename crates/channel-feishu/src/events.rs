@@ -244,11 +244,10 @@ impl Line {
                 self.heard = None;
                 self.parts.clear();
             }
-            SocketEvent::Frame { socket: id, frame } => {
-                if let SocketFrame::Binary(bytes) = frame {
-                    self.frame(socket, id, bytes);
-                }
-            }
+            SocketEvent::Frame {
+                socket: id,
+                frame: SocketFrame::Binary(bytes),
+            } => self.frame(socket, id, bytes),
             SocketEvent::Gap { since } => {
                 let now = self.shared.client.transport.clock.now();
                 // Feishu repeats events that nobody answered; beyond that they are gone.
@@ -328,7 +327,7 @@ impl Line {
             began: now,
         };
         let tokens = socket.begin(id, events.len(), move |is_safe| match press {
-            Some(press) if is_safe => answer.to_press(&press),
+            Some(press) if is_safe => answer.press(&press),
             _ => Some(answer.frame(is_safe, None)),
         });
         for (event, token) in events.into_iter().zip(tokens) {
@@ -363,7 +362,7 @@ impl Answer {
     }
 
     /// A press is answered with what is said about it, as soon as it is said.
-    fn to_press(self, press: &str) -> Option<SocketFrame> {
+    fn press(self, press: &str) -> Option<SocketFrame> {
         let shared = Arc::clone(&self.shared);
         let later = Self {
             shared: Arc::clone(&self.shared),

@@ -83,7 +83,7 @@ impl Reader<'_> {
             .map_or("null", serde_json::value::RawValue::get);
         let made = match kind {
             "im.message.receive_v1" => self.message(body, raw),
-            PRESS => from(body).and_then(|press| self.press(press, raw)),
+            PRESS => from(body).and_then(|press| self.press(&press, raw)),
             "im.message.recalled_v1" => self.recalled(body, raw),
             "im.message.reaction.created_v1" => self.reaction(body, true, raw),
             "im.message.reaction.deleted_v1" => self.reaction(body, false, raw),
@@ -261,7 +261,7 @@ impl Reader<'_> {
 
     /// Reads a press of a card of version 1.
     pub(crate) fn old_press(self, press: OldPress, event_id: &str, raw: &Raw) -> Option<Event> {
-        let kind = self.press(press.into(), raw)?;
+        let kind = self.press(&press.into(), raw)?;
         Some(Event::new(
             EventId::from(event_id),
             self.channel.clone(),
@@ -269,7 +269,7 @@ impl Reader<'_> {
         ))
     }
 
-    fn press(self, press: PressEvent, raw: &Raw) -> Option<EventKind> {
+    fn press(self, press: &PressEvent, raw: &Raw) -> Option<EventKind> {
         let sender = self.sender(id(&press.operator.open_id)?);
         let chat = id(&press.context.open_chat_id)?;
         let token = Some(press.token.as_str()).filter(|it| {

@@ -43,9 +43,9 @@ pub(crate) const CHALLENGE: usize = 1024;
 /// How long a `uuid` is remembered: of all requests with the same one at most one succeeds
 /// (<https://open.feishu.cn/document/server-docs/im-v1/message/create>).
 pub(crate) const UUID: Duration = Duration::from_secs(3600);
-/// How long an event comes again: 15 s, 5 min, 1 h and 6 h after one another
+/// How long an event comes again: 15 s, 5 min, 1 h and 6 h after one another, and a little less
 /// (<https://open.feishu.cn/document/server-docs/event-subscription-guide/overview>).
-pub(crate) const KEPT: Duration = Duration::from_secs(15 + 300 + 3600 + 6 * 3600);
+pub(crate) const KEPT: Duration = Duration::from_secs(7 * 3600);
 /// How long the answer to a press is waited for; Feishu waits 3 s.
 pub(crate) const PRESS: Duration = Duration::from_millis(2500);
 /// How long the sign stays that an answer is being written, if nobody takes it away.

@@ -60,7 +60,7 @@ fn posts_of(message: &OutboundMessage, scene: Scene<'_>) -> Result<Vec<Outgoing>
     let mut posts: Vec<_> = words.iter().map(Words::message).collect();
     let rows = card::rows(&message.buttons, scene, OPERATION)?;
     if !rows.is_empty() {
-        let card = card::of(rows);
+        let card = card::of(&rows);
         if !card::fits(&card) {
             return Err(invalid("the buttons do not fit into one card", OPERATION));
         }

@@ -95,10 +95,6 @@ impl Words {
             markdown(&self.0.to_content())
         }
     }
-
-    pub(crate) fn text(&self) -> &str {
-        self.0.text()
-    }
 }
 
 /// The elements of running text inside of a card.
@@ -307,7 +303,7 @@ mod tests {
         assert!(parts.len() > 1);
         for part in parts {
             assert!(part.message().content.len() <= limits::CONTENT);
-            assert!(limits::TEXT.fits(part.text()));
+            assert!(limits::TEXT.fits(part.0.text()));
         }
         let quotes = "\"\\\u{1}".repeat(20_000);
         for part in words(&Body::plain(quotes.as_str())) {

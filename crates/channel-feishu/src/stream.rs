@@ -155,7 +155,7 @@ fn as_card(post: &Outgoing, body: &Body, is_only: bool) -> Value {
         Some(first) => first.element(),
         None => json!({"tag": "markdown", "content": ""}),
     };
-    card::of(vec![element])
+    card::of(&[element])
 }
 
 /// Whether nothing that follows can succeed either.
@@ -248,7 +248,7 @@ impl Growing {
             Some(card) => json!({"type": "card", "data": {"card_id": card}}).to_string(),
             None => {
                 let element = json!({"tag": "markdown", "content": text});
-                card::of(vec![element]).to_string()
+                card::of(&[element]).to_string()
             }
         };
         let outgoing = Outgoing {

@@ -8,8 +8,15 @@
     reason = "a test fails by panicking, and hands JSON over as it is written"
 )]
 
+mod bypass;
 mod conformance;
+mod drill;
 mod fake;
+mod hostile;
 mod look;
+mod outbound;
+mod readme;
+mod secrets;
 mod socket;
+mod stream;
 mod webhook;
