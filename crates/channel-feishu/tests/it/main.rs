@@ -11,6 +11,7 @@
 mod bypass;
 mod conformance;
 mod drill;
+mod emulator;
 mod fake;
 mod hostile;
 mod look;
