@@ -15,6 +15,7 @@ use channel_core::{Events, Received};
 #[cfg(feature = "net")]
 use futures_core::stream::BoxStream;
 
+#[cfg(feature = "net")]
 use crate::config::Mode;
 use crate::shared::Shared;
 use crate::{PLATFORM, change, history, limits, media, outbound, presses, render, stream, typing};

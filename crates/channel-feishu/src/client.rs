@@ -6,7 +6,7 @@ use bytes::Bytes;
 use channel_core::{
     HttpBody, HttpError, HttpErrorKind, HttpRequest, Multipart, Result, Secret, Transport, timeout,
 };
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, Uri};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -164,7 +164,7 @@ impl Client {
     ) -> Result<T, Failure> {
         let payload = Payload::json(fields);
         let mut request = self.request(Method::POST, "/callback/ws/endpoint", None, payload)?;
-        let locale = HeaderName::from_static("locale");
+        let locale = http::HeaderName::from_static("locale");
         request
             .headers_mut()
             .insert(locale, HeaderValue::from_static("zh"));

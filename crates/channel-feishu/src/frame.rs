@@ -5,8 +5,10 @@ use bytes::Bytes;
 use prost::Message as _;
 
 /// A frame that says something about the connection.
+#[cfg(feature = "net")]
 pub(crate) const CONTROL: i32 = 0;
 /// A frame that brings an event.
+#[cfg(feature = "net")]
 pub(crate) const DATA: i32 = 1;
 /// The most headers of a frame; official frames have six.
 const MAX_HEADERS: usize = 64;
@@ -74,6 +76,7 @@ impl Frame {
     }
 
     /// The frame that asks for a sign of life.
+    #[cfg(feature = "net")]
     pub(crate) fn ping(service: i32) -> Self {
         Self {
             service,
@@ -91,6 +94,7 @@ impl Frame {
 
     /// Turns the frame into its own answer: the same with the time that it took and another
     /// payload.
+    #[cfg(feature = "net")]
     pub(crate) fn into_answer(mut self, milliseconds: u128, payload: impl Into<Bytes>) -> Self {
         self.headers
             .push(Header::new("biz_rt", &milliseconds.to_string()));
@@ -99,6 +103,7 @@ impl Frame {
     }
 }
 
+#[cfg(feature = "net")]
 impl Header {
     pub(crate) fn new(key: &str, value: &str) -> Self {
         Self {
@@ -131,7 +136,7 @@ fn headers(bytes: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "net"))]
 mod tests {
     use super::*;
 

@@ -177,7 +177,7 @@ impl Reassembly {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "net"))]
 mod tests {
     use super::*;
     use crate::frame::{DATA, Header};
