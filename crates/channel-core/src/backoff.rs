@@ -51,6 +51,13 @@ impl Backoff {
         self
     }
 
+    /// Whether another one waits as long, whatever has failed so far.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        let numbers = |it: &Self| (it.first, it.cap, it.stable_after);
+        numbers(self) == numbers(other)
+    }
+
     /// Notes a failure of a connection that had been healthy for `healthy`.
     pub fn failed(&mut self, healthy: Duration) {
         if healthy >= self.stable_after {

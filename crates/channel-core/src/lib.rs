@@ -25,6 +25,7 @@ mod reply_window;
 mod secret;
 mod server;
 mod socket;
+mod token_cache;
 mod transport;
 mod tree;
 
@@ -67,7 +68,10 @@ pub use raw::Raw;
 pub use reply_window::{Closed, ReplyLedger, ReplyWay};
 pub use secret::Secret;
 pub use server::{Intake, Refused, SocketServer, Upgrade};
-pub use socket::{BoxSocket, CloseFrame, Frame, Socket, SocketConnector, SocketRequest};
+pub use socket::{
+    BoxSocket, CloseFrame, Frame, HandshakeRefused, Socket, SocketConnector, SocketRequest,
+};
+pub use token_cache::TokenCache;
 pub use transport::Transport;
 
 /// The macro that every channel implementation carries, re-exported so that its version

@@ -120,6 +120,58 @@ impl fmt::Debug for SocketRequest {
     }
 }
 
+/// What a server answered instead of opening a websocket: the source of a connector's error,
+/// for platforms that say in a header why.
+///
+/// `Debug` shows the status alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HandshakeRefused {
+    status: http::StatusCode,
+    headers: http::HeaderMap,
+}
+
+impl HandshakeRefused {
+    /// An answer of this status with these headers.
+    #[must_use]
+    pub const fn new(status: http::StatusCode, headers: http::HeaderMap) -> Self {
+        Self { status, headers }
+    }
+
+    /// The refusal behind an error, if it is one.
+    #[must_use]
+    pub fn of(error: &Error) -> Option<&Self> {
+        std::error::Error::source(error)?.downcast_ref()
+    }
+
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> http::StatusCode {
+        self.status
+    }
+
+    /// The headers; hostile.
+    #[must_use]
+    pub const fn headers(&self) -> &http::HeaderMap {
+        &self.headers
+    }
+}
+
+impl fmt::Debug for HandshakeRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandshakeRefused")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for HandshakeRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "status {}", self.status.as_u16())
+    }
+}
+
+impl std::error::Error for HandshakeRefused {}
+
 /// Opens websockets.
 #[async_trait]
 pub trait SocketConnector: fmt::Debug + Send + Sync {
@@ -129,6 +181,7 @@ pub trait SocketConnector: fmt::Debug + Send + Sync {
     ///
     /// `Unavailable` if the server cannot be reached in time, `Unauthenticated` or
     /// `Forbidden` if it refuses the handshake with 401 or 403, `Protocol` if it does not
-    /// speak the protocol.
+    /// speak the protocol. A refusal has [`HandshakeRefused`] as its source where the
+    /// connector knows the answer.
     async fn connect(&self, request: SocketRequest) -> Result<BoxSocket>;
 }

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use channel_core::{BoxSocket, Error, ErrorKind, Result, SocketRequest};
+use channel_core::{BoxSocket, Error, ErrorKind, HandshakeRefused, Result, SocketRequest};
 use http::header::{
     CONNECTION, HOST, RETRY_AFTER, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE, USER_AGENT,
 };
-use http::{HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use tokio_tungstenite::tungstenite::error::{Error as WsError, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
@@ -94,7 +94,7 @@ fn dial_error(error: DialError) -> Error {
 
 fn handshake_error(error: &WsError) -> Error {
     match error {
-        WsError::Http(response) => refused(response.status(), response.headers().get(RETRY_AFTER)),
+        WsError::Http(response) => refused(response.status(), response.headers()),
         WsError::Io(error) => Error::new(ErrorKind::Unavailable, "websocket: the handshake broke")
             .with_source(Broken(error.kind())),
         WsError::Protocol(ProtocolError::HandshakeIncomplete) => {
@@ -108,7 +108,7 @@ fn handshake_error(error: &WsError) -> Error {
 }
 
 /// What the server's status asks for.
-fn refused(status: StatusCode, retry_after: Option<&HeaderValue>) -> Error {
+fn refused(status: StatusCode, headers: &HeaderMap) -> Error {
     let kind = match status.as_u16() {
         401 => ErrorKind::Unauthenticated,
         403 => ErrorKind::Forbidden,
@@ -123,8 +123,10 @@ fn refused(status: StatusCode, retry_after: Option<&HeaderValue>) -> Error {
         kind,
         format!("websocket: the server refused the handshake with {code}"),
     )
-    .with_code(code);
-    let seconds = retry_after
+    .with_code(code)
+    .with_source(HandshakeRefused::new(status, headers.clone()));
+    let seconds = headers
+        .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.parse().ok());
     match seconds {

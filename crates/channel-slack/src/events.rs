@@ -3,12 +3,10 @@
 //! An envelope is acknowledged once its event is safe, on the socket that it came by. Slack
 //! announces the end of a socket; the next one is open before the old one closes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,9 +15,8 @@ use channel_core::{
     Received, Result, SocketRequest, Unknown, async_trait, timeout,
 };
 use channel_http::reconnect::{
-    Dial, Dialed, ReconnectSettings, ReconnectingSocket, SocketEvent, SocketId,
+    AckedSocket, Dial, Dialed, ReconnectSettings, ReconnectingSocket, SocketEvent, SocketId,
 };
-use futures_core::Stream as _;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
@@ -40,10 +37,6 @@ const ALIVE_EVERY: Duration = Duration::from_secs(20);
 const FLUSH: Duration = Duration::from_secs(6);
 /// The most frames that may come before the welcome.
 const EARLY_FRAMES: usize = 64;
-/// How much news is kept while somebody writes.
-const MAX_NEWS: usize = 1024;
-/// The wait after a loss, as it is announced; the socket spreads it.
-const SOON: Duration = Duration::from_secs(1);
 
 /// A frame of Slack's.
 #[derive(Deserialize)]
@@ -64,131 +57,7 @@ pub(crate) struct Link {
     /// The number of the stream that is live.
     generation: AtomicU64,
     /// The socket of a stream that was dropped, with acknowledgements still to be sent.
-    retired: Mutex<Option<Arc<Wires>>>,
-}
-
-/// A socket and the acknowledgements that go over it. The stream polls it for news, and
-/// whoever acknowledges writes at once, whether the stream is polled at that moment or not.
-#[derive(Debug)]
-struct Wires(Mutex<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    socket: ReconnectingSocket,
-    /// News that came while somebody wrote.
-    news: VecDeque<SocketEvent>,
-    /// Of the stream.
-    waker: Option<Waker>,
-    next: u64,
-    /// By token: the envelope of an event that is on its way through the application.
-    out: HashMap<u64, Arc<Duty>>,
-    /// What may be acknowledged.
-    done: VecDeque<(SocketId, String)>,
-}
-
-/// An envelope and how many of its events are not safe yet.
-#[derive(Debug)]
-struct Duty {
-    socket: SocketId,
-    envelope: String,
-    left: AtomicU64,
-}
-
-impl Wires {
-    /// Takes over an envelope of so many events; gives the token of each.
-    fn begin(&self, socket: SocketId, envelope: &str, events: usize) -> Vec<u64> {
-        let mut inner = lock(&self.0);
-        let duty = Arc::new(Duty {
-            socket,
-            envelope: envelope.to_owned(),
-            left: AtomicU64::new(events as u64),
-        });
-        let token = |_| {
-            inner.next += 1;
-            let token = inner.next;
-            inner.out.insert(token, Arc::clone(&duty));
-            token
-        };
-        (0..events).map(token).collect()
-    }
-
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Option<SocketEvent>> {
-        let mut inner = lock(&self.0);
-        inner.waker = Some(cx.waker().clone());
-        if let Some(event) = inner.news.pop_front() {
-            return Poll::Ready(Some(event));
-        }
-        inner.poll(cx)
-    }
-
-    /// Closes once everything is written.
-    async fn flush(&self) {
-        lock(&self.0).socket.close();
-        while poll_fn(|cx| self.poll(cx)).await.is_some() {}
-    }
-}
-
-impl Inner {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<SocketEvent>> {
-        self.send_acks();
-        Pin::new(&mut self.socket).poll_next(cx)
-    }
-
-    /// Writes now, in the name of the stream: what the socket says meanwhile is kept.
-    fn write(&mut self) {
-        let waker = self.waker.clone().unwrap_or_else(|| Waker::noop().clone());
-        let mut cx = Context::from_waker(&waker);
-        // At least once, so that it is written however much news waits.
-        while let Poll::Ready(Some(event)) = self.poll(&mut cx) {
-            self.news.push_back(event);
-            if self.news.len() >= MAX_NEWS {
-                break;
-            }
-        }
-        waker.wake();
-    }
-
-    /// Hands acknowledgements to the socket.
-    fn send_acks(&mut self) {
-        while let Some((socket, envelope)) = self.done.pop_front() {
-            let frame = serde_json::json!({ "envelope_id": envelope });
-            let sent = self.socket.send_on(socket, Frame::text(frame.to_string()));
-            if sent.is_err() {
-                if self.socket.current() == Some(socket) {
-                    // Too much waits to be written: later.
-                    self.done.push_front((socket, envelope));
-                    return;
-                }
-                // Slack delivers it again, and it is known by then.
-                tracing::debug!("a socket is gone before its envelope was acknowledged");
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Acknowledge for Wires {
-    async fn ack(&self, token: u64) -> Result<()> {
-        let mut inner = lock(&self.0);
-        let Some(duty) = inner.out.remove(&token) else {
-            return Ok(());
-        };
-        if duty.left.fetch_sub(1, Ordering::AcqRel) == 1 {
-            inner.done.push_back((duty.socket, duty.envelope.clone()));
-            inner.write();
-        }
-        Ok(())
-    }
-
-    async fn nak(&self, token: u64) -> Result<()> {
-        self.abandon(token);
-        Ok(())
-    }
-
-    fn abandon(&self, token: u64) {
-        // Slack delivers again what is not acknowledged.
-        lock(&self.0).out.remove(&token);
-    }
+    retired: Mutex<Option<Arc<AckedSocket>>>,
 }
 
 /// Sends what is acknowledged and not told yet.
@@ -216,7 +85,7 @@ pub(crate) fn stream(shared: Arc<Shared>) -> BoxStream<'static, Result<Received>
 struct Line {
     shared: Arc<Shared>,
     generation: u64,
-    wires: Option<Arc<Wires>>,
+    wires: Option<Arc<AckedSocket>>,
     queue: VecDeque<Received>,
     last_item: Duration,
     failure: Option<Error>,
@@ -282,25 +151,11 @@ impl Line {
     }
 
     fn take(&mut self, event: SocketEvent) {
+        if let Some(news) = event.news() {
+            self.news(news);
+        }
         match event {
-            SocketEvent::Opened { .. } => self.news(Connection::Ready),
-            SocketEvent::Replaced { .. } => self.news(Connection::Alive),
             SocketEvent::Frame { socket, frame } => self.frame(socket, frame),
-            SocketEvent::Lost { cause, .. } => self.news(Connection::Lost {
-                cause: cause.as_str().to_owned(),
-                retry_in: SOON,
-            }),
-            SocketEvent::Failed {
-                cause,
-                error,
-                retry_in,
-            } => {
-                let kind = error.as_ref().map(|error| error.kind().as_str());
-                self.news(Connection::Lost {
-                    cause: kind.unwrap_or(cause.as_str()).to_owned(),
-                    retry_in,
-                });
-            }
             SocketEvent::Gap { since } => {
                 let now = self.shared.client.transport.clock.now();
                 // Slack repeats events that nobody took; beyond that they are gone.
@@ -349,15 +204,16 @@ impl Line {
             return;
         };
         if reason == Some("link_disabled") {
-            lock(&wires.0).socket.close();
+            wires.with(ReconnectingSocket::close);
             let message = "socket mode is switched off for the app";
             self.failure = Some(Error::config(message).on(PLATFORM, "receive"));
             return;
         }
-        let mut inner = lock(&wires.0);
-        if inner.socket.current() == Some(socket) {
-            inner.socket.replace();
-        }
+        wires.with(|wires| {
+            if wires.current() == Some(socket) {
+                wires.replace();
+            }
+        });
     }
 
     fn envelope(&mut self, socket: SocketId, kind: &str, envelope: &str, payload: Bytes) {
@@ -370,7 +226,11 @@ impl Line {
         let Some(wires) = &self.wires else {
             return;
         };
-        let tokens = wires.begin(socket, envelope, events.len());
+        let frame = serde_json::json!({ "envelope_id": envelope });
+        // Slack delivers again what is not acknowledged.
+        let tokens = wires.begin(socket, events.len(), move |is_safe| {
+            is_safe.then(|| Frame::text(frame.to_string()))
+        });
         for (event, token) in events.into_iter().zip(tokens) {
             let duty: Arc<dyn Acknowledge> = Arc::clone(wires) as _;
             self.queue.push_back(Received::new(event, duty, token));
@@ -416,20 +276,14 @@ fn events(shared: &Shared, kind: &str, payload: &Bytes) -> Option<Vec<Event>> {
     Some(vec![event?])
 }
 
-fn open(shared: &Arc<Shared>) -> Arc<Wires> {
+fn open(shared: &Arc<Shared>) -> Arc<AckedSocket> {
     let door = Door {
         shared: Arc::clone(shared),
     };
     let settings = ReconnectSettings::new().lifetime(LIFETIME);
     let transport = &shared.client.transport;
-    Arc::new(Wires(Mutex::new(Inner {
-        socket: ReconnectingSocket::new(Arc::new(door), transport, settings),
-        news: VecDeque::new(),
-        waker: None,
-        next: 0,
-        out: HashMap::new(),
-        done: VecDeque::new(),
-    })))
+    let socket = ReconnectingSocket::new(Arc::new(door), transport, settings);
+    Arc::new(AckedSocket::new(socket))
 }
 
 /// Opens sockets: each address is good once.

@@ -298,7 +298,7 @@ struct Listener {
 }
 
 enum Handshake {
-    Refuse(ErrorKind),
+    Refuse(Error),
     Hang,
 }
 
@@ -330,8 +330,14 @@ impl FakeSockets {
 
     /// Refuses the next attempt with an error of this kind.
     pub fn refuse(&self, kind: ErrorKind) {
+        self.refuse_with(Error::new(kind, "the server refuses"));
+    }
+
+    /// Refuses the next attempt with this error, which may have
+    /// [`HandshakeRefused`](channel_core::HandshakeRefused) as its source.
+    pub fn refuse_with(&self, error: Error) {
         self.0
-            .change(|listener| listener.script.push_back(Handshake::Refuse(kind)));
+            .change(|listener| listener.script.push_back(Handshake::Refuse(error)));
     }
 
     /// Never answers the next attempt.
@@ -383,7 +389,7 @@ impl SocketConnector for FakeSockets {
             listener.script.pop_front()
         });
         match handshake {
-            Some(Handshake::Refuse(kind)) => Err(Error::new(kind, "the server refuses")),
+            Some(Handshake::Refuse(error)) => Err(error),
             Some(Handshake::Hang) => std::future::pending().await,
             None => {
                 let (client, peer) = pair(request.request, request.max_message);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use channel_kit::core::{Channel, Error};
+use channel_kit::feishu::Feishu;
 use channel_kit::line::Line;
 use channel_kit::slack::Slack;
 use channel_kit::standard::Standard;
@@ -27,6 +28,9 @@ pub(crate) fn configured() -> Result<Vec<Arc<dyn Channel>>, Error> {
     }
     if is_set("CHANNEL_LINE_") {
         channels.push(Arc::new(Line::from_env()?));
+    }
+    if is_set("CHANNEL_FEISHU_") {
+        channels.push(Arc::new(Feishu::from_env()?));
     }
     if is_set("CHANNEL_WECOM_BOT_") {
         channels.push(Arc::new(WecomBot::from_env()?));

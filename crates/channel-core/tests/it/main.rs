@@ -7,4 +7,5 @@ mod events;
 mod formatted;
 mod limits;
 mod seams;
+mod tokens;
 mod words;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use channel_core::{Error, Frame};
+use channel_core::{Connection, Error, Frame};
 
 /// One socket in the life of a [`ReconnectingSocket`](super::ReconnectingSocket).
 ///
@@ -137,6 +137,37 @@ pub enum SocketEvent {
         /// What has to be mended.
         error: Error,
     },
+}
+
+/// The wait after a loss, as it is announced; the socket spreads it.
+const SOON: Duration = Duration::from_secs(1);
+
+impl SocketEvent {
+    /// What the event says about the connection, in the words of the core. A gap is not
+    /// among it: whether one matters depends on how long the platform repeats its events.
+    #[must_use]
+    pub fn news(&self) -> Option<Connection> {
+        match self {
+            Self::Opened { .. } => Some(Connection::Ready),
+            Self::Replaced { .. } => Some(Connection::Alive),
+            Self::Lost { cause, .. } => Some(Connection::Lost {
+                cause: cause.as_str().to_owned(),
+                retry_in: SOON,
+            }),
+            Self::Failed {
+                cause,
+                error,
+                retry_in,
+            } => {
+                let kind = error.as_ref().map(|error| error.kind().as_str());
+                Some(Connection::Lost {
+                    cause: kind.unwrap_or(cause.as_str()).to_owned(),
+                    retry_in: *retry_in,
+                })
+            }
+            _ => None,
+        }
+    }
 }
 
 /// How often a socket was lost, replaced or not opened, by cause. Clones count together.

@@ -8,6 +8,7 @@
 //!
 //! It does nothing unless it is polled; poll it in a loop and act on the events.
 
+mod acked;
 mod crowd;
 mod event;
 mod live;
@@ -26,6 +27,7 @@ use channel_core::{
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
+pub use acked::AckedSocket;
 pub use crowd::Crowd;
 use crowd::Member;
 pub use event::{Cause, ReconnectCounters, SocketEvent, SocketId};
@@ -168,6 +170,17 @@ impl ReconnectingSocket {
     pub fn reconnect(&mut self) {
         let now = self.clock.elapsed();
         self.lose(Cause::Requested, None, now);
+    }
+
+    /// Changes the waits between attempts and the spread of the first one after a cut, for
+    /// platforms that tell them; `None` leaves the spread to the crowd. What has failed so
+    /// far is forgotten if the waits are others.
+    pub fn set_waits(&mut self, backoff: Backoff, spread: Option<Duration>) {
+        if !self.settings.backoff.is_like(&backoff) {
+            self.settings.backoff = backoff.clone();
+            self.backoff = backoff;
+        }
+        self.settings.spread = spread;
     }
 
     /// Closes for good. The stream ends when the peer has answered, or after 5 s.

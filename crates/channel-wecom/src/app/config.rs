@@ -191,7 +191,8 @@ impl WecomAppBuilder {
             transport: env::transport(transport)?,
         };
         let info = ChannelInfo::new(config.id.clone(), PLATFORM, limits::of_app());
-        let token = Token::new(&base, &config.corp_id, &config.corp_secret);
+        let clock = Arc::clone(&api.transport.clock);
+        let token = Token::new(clock, &base, &config.corp_id, &config.corp_secret);
         Ok(WecomApp {
             shared: Arc::new(Shared {
                 info: info.guarantees(guarantees()),
