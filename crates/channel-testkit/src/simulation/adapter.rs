@@ -568,9 +568,7 @@ impl ReplyStream for Growing {
         let early = self
             .last
             .is_some_and(|last| now.saturating_sub(last) < PREVIEW_PAUSE);
-        if early {
-            self.queued += 1;
-        }
+        self.queued += 1;
         if early || self.blind {
             return Ok(());
         }

@@ -79,7 +79,7 @@ bugs! {
         breaks [NoSecondEffect NoLies EndsInAFinalState];
     /// A key that was planned is planned again, as something new.
     PlansAKeyTwice = "plans-a-key-twice"
-        breaks [NoSecondEffect];
+        breaks [NoSecondEffect SentOnlyAsPlanned];
     /// Every attempt is the first one.
     ForgetsAttempts = "forgets-attempts"
         breaks [LegalTransitions];
