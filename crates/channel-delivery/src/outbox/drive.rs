@@ -283,14 +283,14 @@ impl<'a> Driver<'a> {
         if let Some(lost) = self.record.shared.worker.why_lost() {
             return Err(Halt::Lost(lost));
         }
-        if !self.doubt
-            && let Some(wait) = self
-                .record
-                .shared
-                .limiter
-                .blocked(&self.place(), self.now())
-        {
-            // The platform has asked for a pause while the attempt was written.
+        let blocked = self
+            .record
+            .shared
+            .limiter
+            .blocked(&self.place(), self.now());
+        if let Some(wait) = blocked {
+            // The platform has asked for a pause while the attempt was written. A part in doubt
+            // stays so.
             let early = Error::new(ErrorKind::RateLimited, "not its turn any more");
             return self.again(index, wait, &early).await;
         }
