@@ -348,6 +348,21 @@ pub trait Stream: Send + Sync {
     ///
     /// As for [`Channel::send`].
     async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>>;
+
+    /// Goes on with an answer of which another stream, perhaps of a process that died, has
+    /// shown these messages: the end edits them. `None` if it cannot be gone on with.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Channel::send`].
+    async fn resume(
+        &self,
+        to: &Destination,
+        shown: &Receipt,
+    ) -> Result<Option<Box<dyn ReplyStream>>> {
+        let _ = (to, shown);
+        Ok(None)
+    }
 }
 
 /// A reply that grows.
@@ -363,6 +378,12 @@ pub trait ReplyStream: Send {
     ///
     /// Only where going on is pointless: blocked, chat gone, token revoked.
     async fn show(&mut self, body: &Body) -> Result<()>;
+
+    /// The messages that hold the answer so far: what the end is going to edit, and what would
+    /// stay behind without one. `None` where nothing stays, or nothing could be named.
+    fn shown(&self) -> Option<Receipt> {
+        None
+    }
 
     /// Shows the final message and ends the stream; never throttled away.
     ///

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::id::{ChatId, Platform};
 use crate::outbound::Receipt;
+use crate::pacing::Scope;
 
 /// A result whose error is the crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -92,6 +93,7 @@ struct Inner {
     platform: Option<Platform>,
     operation: Option<&'static str>,
     retry_after: Option<Duration>,
+    limited: Scope,
     code: Option<String>,
     moved_to: Option<ChatId>,
     delivered: Option<Receipt>,
@@ -108,6 +110,7 @@ impl Error {
             platform: None,
             operation: None,
             retry_after: None,
+            limited: Scope::Chat,
             code: None,
             moved_to: None,
             delivered: None,
@@ -133,6 +136,13 @@ impl Error {
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// Says what a rate limit is counted by; each chat on its own if not said.
+    #[must_use]
+    pub fn with_limited(mut self, scope: Scope) -> Self {
+        self.0.limited = scope;
         self
     }
 
@@ -192,6 +202,13 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// What has to wait for [`retry_after`](Self::retry_after): requests to the same chat, or
+    /// all that count against the same limit.
+    #[must_use]
+    pub fn limited(&self) -> Scope {
+        self.0.limited
     }
 
     /// The platform's own code, as text.

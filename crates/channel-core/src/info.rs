@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::guarantee::Guarantees;
 use crate::id::{ChannelId, Platform};
 use crate::limits::Limits;
+use crate::pacing::Pacing;
 
 /// Identity and limits of one channel; data, never I/O.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct ChannelInfo {
     pub limits: Limits,
     /// What the platform makes possible to promise.
     pub guarantees: Guarantees,
+    /// How fast it may send, for whoever spaces its requests out.
+    pub pacing: Pacing,
 }
 
 impl ChannelInfo {
@@ -29,6 +32,7 @@ impl ChannelInfo {
             platform,
             limits,
             guarantees: Guarantees::default(),
+            pacing: Pacing::off(),
         }
     }
 
@@ -36,6 +40,13 @@ impl ChannelInfo {
     #[must_use]
     pub fn guarantees(mut self, guarantees: Guarantees) -> Self {
         self.guarantees = guarantees;
+        self
+    }
+
+    /// Says how fast it may send.
+    #[must_use]
+    pub fn pacing(mut self, pacing: Pacing) -> Self {
+        self.pacing = pacing;
         self
     }
 }

@@ -19,6 +19,7 @@ mod limits;
 mod message;
 mod multipart;
 mod outbound;
+mod pacing;
 mod policy;
 mod raw;
 mod reply_window;
@@ -61,6 +62,7 @@ pub use multipart::Multipart;
 pub use outbound::{
     Button, ButtonAction, Destination, OutboundMessage, Purpose, Receipt, ReplyTo, Target,
 };
+pub use pacing::{Bucket, Call, Chats, Pacing, Rule, Scope};
 pub use policy::{
     AllowEveryone, Authorized, AuthorizedEvent, Denied, Grant, Policy, Verdict, authorize,
 };

@@ -4,9 +4,12 @@
 //! `CHANNEL_FAILPOINT=name:N` aborts when it reaches the point `name` for the N-th time.
 //! Without the feature a point is nothing.
 //!
-//! The points of the outbox are `planned` (the plan is written), `sending` (the attempt is
-//! written and no byte has left), `sent` (the platform has answered and nothing is written)
-//! and `recorded` (the result is written).
+//! The points, in the order in which an event passes them: `received` and `verified` (nothing
+//! is written), `inserted` (it is on record), `acked` (the platform has heard so), `claimed`
+//! (what an older process left is ours now, events or deliveries), `planned` (the plan of an
+//! answer is written), `sending` (the attempt is written and no byte has left), `sent` (the
+//! platform has answered and nothing is written), `recorded` (the result is written) and
+//! `deleted` (the event has its final state, and nothing is left to do).
 
 /// Passes a point.
 #[cfg(feature = "failpoint")]

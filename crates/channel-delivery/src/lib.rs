@@ -5,6 +5,7 @@ pub mod conformance;
 mod engine;
 pub mod failpoint;
 mod inbound;
+mod layer;
 mod memory;
 mod outbound;
 mod outbox;
@@ -16,13 +17,14 @@ mod worker;
 
 pub use engine::{Lost, Worker};
 pub use inbound::{Attempt, DeadEvent, EventState, NewEvent, Outcome, Recorded, Seq, StoredEvent};
+pub use layer::StoreLayer;
 pub use memory::{MemoryStore, MemoryStoreBuilder};
 pub use outbound::{
     DeadDelivery, DeliveryId, NewDelivery, Part, PartState, Planned, StoredDelivery,
 };
 pub use outbox::{
-    Audience, Failure, OnUncertain, Outbox, OutboxSettings, Report, Spawn, Tally, TokioSpawn,
-    Undelivered, Unfinished, Visibility, visibility,
+    Audience, Failure, LeftBehind, OnUncertain, Outbox, OutboxSettings, Previews, Report, Spawn,
+    Tally, TokioSpawn, Undelivered, Unfinished, Visibility, visibility,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, SqliteStore, SqliteStoreBuilder};

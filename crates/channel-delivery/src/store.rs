@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{ChannelId, ChatId, Error, ErrorKind};
+use channel_core::{ChannelId, ChatId, Error, ErrorKind, IdempotencyKey, Receipt};
 
 use crate::inbound::{
     Attempt, DeadEvent, EventState, NewEvent, Outcome, Recorded, Seq, StoredEvent,
@@ -89,6 +89,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<Vec<StoredEvent>, StoreError>;
 
+    /// Unfinished events that the worker owns, oldest first, after a place: those that it has
+    /// in hand, and those of a [`record`](Self::record) or [`claim`](Self::claim) of which it
+    /// never had the answer. Sees every write that the worker has asked for before.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if the lease has ended.
+    async fn owned(
+        &self,
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
     /// Begins an attempt: `Received`, `Retrying` or (after a crash) `Handling` becomes
     /// `Handling`, and the attempt is counted before the handler runs, so that an event that
     /// kills the process is counted too.
@@ -143,6 +157,42 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         limit: usize,
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError>;
+
+    /// Deliveries with unfinished parts that the worker owns, oldest first, after a place; as
+    /// [`owned`](Self::owned).
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if the lease has ended.
+    async fn owned_deliveries(
+        &self,
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError>;
+
+    /// Notes which messages show an answer that is not finished, under the key of what it
+    /// will end with: written without any before the first is shown, and again with them, so
+    /// that whoever goes on after a crash knows what to end, or that there is something.
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if the lease has ended.
+    async fn note_preview(
+        &self,
+        fence: Fence,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+        shown: &Receipt,
+        now: SystemTime,
+    ) -> Result<(), StoreError>;
+
+    /// What was noted last about an unfinished answer.
+    async fn preview(
+        &self,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError>;
 
     /// Remembers until when nothing is to be sent to a chat, and why; `None` forgets it.
     async fn set_target(
@@ -208,8 +258,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<JournalEntry>, StoreError>;
 
     /// Removes up to `limit` finished events and deliveries (`Handled`, `Refused`,
-    /// `Delivered`, `Suppressed`) that were last touched before `before`. Their ids are
-    /// forgotten with them, so `before` must lie further back than platforms redeliver.
+    /// `Delivered`, `Suppressed`) that were last touched before `before`, and notes of previews
+    /// that are as old. Their ids are forgotten with them, so `before` must lie further back than platforms redeliver.
     async fn sweep(&self, before: SystemTime, limit: usize) -> Result<Swept, StoreError>;
 }
 

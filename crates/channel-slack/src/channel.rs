@@ -159,6 +159,14 @@ impl Stream for Slack {
     async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>> {
         stream::open(&self.shared, to)
     }
+
+    async fn resume(
+        &self,
+        to: &Destination,
+        shown: &Receipt,
+    ) -> Result<Option<Box<dyn ReplyStream>>> {
+        stream::resume(&self.shared, to, shown).map(Some)
+    }
 }
 
 #[async_trait]

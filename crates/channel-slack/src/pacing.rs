@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use channel_core::{Bucket, Call, Rule, Scope};
+
 use crate::client::{Method, Tier};
 use crate::shared::lock;
 
@@ -17,6 +19,29 @@ pub enum Pacing {
     Documented,
     /// Calls leave at once.
     Off,
+}
+
+impl Pacing {
+    /// The same for whoever spaces requests out before they come here.
+    pub(crate) fn declared(self) -> channel_core::Pacing {
+        let pacing = channel_core::Pacing::off();
+        if self == Self::Off {
+            return pacing;
+        }
+        let rules = [
+            (Method::PostMessage, Scope::Chat, Call::Send),
+            (Method::Update, Scope::Channel, Call::Edit),
+        ];
+        rules
+            .into_iter()
+            .fold(pacing, |pacing, (method, scope, call)| {
+                let Some((rate, burst)) = method.tier().rate() else {
+                    return pacing;
+                };
+                let burst = burst.saturating_sub(1).max(1);
+                pacing.rule(Rule::new(scope, rate, burst).only(call))
+            })
+    }
 }
 
 /// How many rows are tracked.
@@ -61,6 +86,11 @@ impl Pacer {
         }
     }
 
+    /// How it spaces calls out.
+    pub(crate) fn declared(&self) -> channel_core::Pacing {
+        self.pacing.declared()
+    }
+
     /// Takes a place in the row of a method; a block of Slack's is waited for so long.
     /// Without patience the place is taken only if it is free at once.
     pub(crate) fn turn(
@@ -86,14 +116,13 @@ impl Pacer {
         let Some((rate, burst)) = rate else {
             return Turn::After(block);
         };
-        let interval = rate.interval();
-        let slack = interval * burst.saturating_sub(1);
-        let slot = now.max(row.due.saturating_sub(slack)).max(row.blocked);
+        let bucket = Bucket::new(rate, burst);
+        let slot = bucket.slot(row.due, now).max(row.blocked);
         let wait = slot.saturating_sub(now);
         if wait > longest {
             return Turn::TooLong(wait);
         }
-        row.due = row.due.max(slot) + interval;
+        row.due = bucket.taken(row.due, slot);
         make_room(&mut rows, now);
         rows.insert(key, row);
         Turn::After(wait)

@@ -101,7 +101,8 @@ impl Shared {
     ) -> Self {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
-                .guarantees(limits::guarantees()),
+                .guarantees(limits::guarantees())
+                .pacing(pacer.declared()),
             routes: [
                 Route::post(config.events_path.as_str(), limits::BODY),
                 Route::post(config.interactions_path.as_str(), limits::BODY),

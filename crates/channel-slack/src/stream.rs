@@ -23,6 +23,10 @@ const RETRIES: u32 = 3;
 
 /// Opens a streamed reply.
 pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn ReplyStream>> {
+    Ok(Box::new(growing(shared, to)?))
+}
+
+fn growing(shared: &Arc<Shared>, to: &Destination) -> Result<Growing> {
     let envelope = Envelope::new(shared, to, Method::PostMessage)?;
     let knows_reader = envelope.context.user.is_some() && envelope.context.team.is_some();
     let can_stream = envelope.thread.is_some() && (envelope.at.is_direct() || knows_reader);
@@ -31,7 +35,7 @@ pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn Rep
     } else {
         Native::Off
     };
-    Ok(Box::new(Growing {
+    Ok(Growing {
         // An answer to a slash command cannot be edited.
         blind: envelope.response().is_some(),
         shared: Arc::clone(shared),
@@ -39,7 +43,23 @@ pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn Rep
         native,
         shown: Vec::new(),
         last: None,
-    }))
+    })
+}
+
+/// Goes on with messages that another stream has shown: what they show cannot be told.
+pub(crate) fn resume(
+    shared: &Arc<Shared>,
+    to: &Destination,
+    shown: &Receipt,
+) -> Result<Box<dyn ReplyStream>> {
+    let mut growing = growing(shared, to)?;
+    growing.native = Native::Off;
+    let unknown = |at: &MessageRef| Shown {
+        at: at.clone(),
+        post: None,
+    };
+    growing.shown = shown.messages.iter().map(unknown).collect();
+    Ok(Box::new(growing))
 }
 
 struct Growing {
@@ -107,6 +127,14 @@ impl ReplyStream for Growing {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    fn shown(&self) -> Option<Receipt> {
+        let mut receipt = self.receipt();
+        if let Native::Open(flow) = &self.native {
+            receipt.messages.push(flow.at.clone());
+        }
+        (!self.blind).then_some(receipt)
     }
 
     async fn finish(mut self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {

@@ -150,6 +150,14 @@ impl Stream for Telegram {
     async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>> {
         stream::open(&self.shared, to)
     }
+
+    async fn resume(
+        &self,
+        to: &Destination,
+        shown: &Receipt,
+    ) -> Result<Option<Box<dyn ReplyStream>>> {
+        stream::resume(&self.shared, to, shown).map(Some)
+    }
 }
 
 #[async_trait]

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use channel_core::{ChatId, Rate};
+use channel_core::{Bucket, ChatId, Chats, Rate, Rule, Scope};
 
 use crate::shared::lock;
 
@@ -18,28 +18,6 @@ pub struct Pacing {
     direct: Option<Bucket>,
     group: Option<Bucket>,
     total: Option<Bucket>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Bucket {
-    interval: Duration,
-    /// How far ahead of the rate a burst may run.
-    slack: Duration,
-}
-
-impl Bucket {
-    fn new(rate: Rate, burst: u32) -> Self {
-        let interval = rate.interval();
-        Self {
-            interval,
-            slack: interval * burst.saturating_sub(1),
-        }
-    }
-
-    /// When the next request may leave.
-    fn slot(self, due: Duration, now: Duration) -> Duration {
-        now.max(due.saturating_sub(self.slack))
-    }
 }
 
 impl Pacing {
@@ -86,7 +64,29 @@ impl Pacing {
         self.total = Some(Bucket::new(rate, burst));
         self
     }
+
+    /// The same for whoever spaces requests out before they come here.
+    pub(crate) fn declared(self) -> channel_core::Pacing {
+        let rules = [
+            (self.direct, Scope::Chat, Chats::Direct),
+            (self.group, Scope::Chat, Chats::Groups),
+            (self.total, Scope::Channel, Chats::All),
+        ];
+        let pacing = channel_core::Pacing::off().groups(GROUPS);
+        rules
+            .into_iter()
+            .fold(pacing, |pacing, (bucket, scope, chats)| {
+                let Some(Bucket { rate, burst, .. }) = bucket else {
+                    return pacing;
+                };
+                let burst = burst.saturating_sub(1).max(1);
+                pacing.rule(Rule::new(scope, rate, burst).only_in(chats))
+            })
+    }
 }
+
+/// How ids of chats begin in which no single person sits at the other end.
+const GROUPS: &[&str] = &["-", "@", "guest:", "inline:"];
 
 /// How many chats are tracked.
 const CAPACITY: usize = 8192;
@@ -197,10 +197,10 @@ impl Pacer {
             return Turn::TooLong(wait);
         }
         if let Some(total) = self.pacing.total {
-            rows.total = rows.total.max(at) + total.interval;
+            rows.total = total.taken(rows.total, at);
         }
         if let Some(bucket) = bucket {
-            let due = row.due.max(at) + bucket.interval;
+            let due = bucket.taken(row.due, at);
             rows.put(chat, Row { due, ..row }, now);
         }
         Turn::After(wait)
@@ -219,16 +219,16 @@ impl Pacer {
         }
         let bucket = self.bucket(private);
         let has_room = |bucket: Option<Bucket>, due: Duration| {
-            bucket.is_none_or(|bucket| bucket.slot(due + bucket.interval, now) <= now)
+            bucket.is_none_or(|bucket| bucket.slot(due + bucket.rate.interval(), now) <= now)
         };
         if !has_room(bucket, row.due) || !has_room(self.pacing.total, rows.total) {
             return false;
         }
         if let Some(total) = self.pacing.total {
-            rows.total = rows.total.max(now) + total.interval;
+            rows.total = total.taken(rows.total, now);
         }
         if let Some(bucket) = bucket {
-            let due = row.due.max(now) + bucket.interval;
+            let due = bucket.taken(row.due, now);
             rows.put(chat, Row { due, ..row }, now);
         }
         true
@@ -254,7 +254,7 @@ impl Pacer {
         row.blocked = row.blocked.max(until);
         if let Some(bucket) = bucket {
             // After the block one at a time, not all who have waited.
-            row.due = row.due.max(until + bucket.slack);
+            row.due = row.due.max(until + bucket.slack());
         }
         rows.put(chat, row, now);
         self.blocked_until

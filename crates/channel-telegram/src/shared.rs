@@ -68,7 +68,8 @@ impl Shared {
     ) -> Self {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits)
-                .guarantees(limits::guarantees()),
+                .guarantees(limits::guarantees())
+                .pacing(pacing.declared()),
             routes: [Route::post(config.webhook_path.as_str(), MAX_BODY)],
             config,
             client,

@@ -21,6 +21,10 @@ use crate::shared::Shared;
 
 /// Opens a streamed reply.
 pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn ReplyStream>> {
+    Ok(Box::new(growing(shared, to)?))
+}
+
+fn growing(shared: &Arc<Shared>, to: &Destination) -> Result<Growing> {
     let envelope = Envelope::new(to, false, Method::SendMessage)?;
     let address = envelope.room.address;
     let private = address.is_private();
@@ -33,7 +37,7 @@ pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn Rep
         // Any number but 0.
         i64::from(u32::from_le_bytes(bytes) | 1)
     });
-    Ok(Box::new(Growing {
+    Ok(Growing {
         shared: Arc::clone(shared),
         to: to.clone(),
         private,
@@ -47,7 +51,23 @@ pub(crate) fn open(shared: &Arc<Shared>, to: &Destination) -> Result<Box<dyn Rep
         last: None,
         // What only one member sees has no number by which it could be edited.
         blind: envelope.ephemeral.is_some(),
-    }))
+    })
+}
+
+/// Goes on with messages that another stream has shown: what they show cannot be told.
+pub(crate) fn resume(
+    shared: &Arc<Shared>,
+    to: &Destination,
+    shown: &Receipt,
+) -> Result<Box<dyn ReplyStream>> {
+    let mut growing = growing(shared, to)?;
+    growing.draft = None;
+    let unknown = |at: &MessageRef| Shown {
+        at: at.clone(),
+        words: Words::default(),
+    };
+    growing.shown = shown.messages.iter().map(unknown).collect();
+    Ok(Box::new(growing))
 }
 
 struct Growing {
@@ -111,6 +131,11 @@ impl ReplyStream for Growing {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    fn shown(&self) -> Option<Receipt> {
+        // A draft goes away by itself.
+        (self.draft.is_none() && !self.blind).then(|| self.receipt())
     }
 
     async fn finish(mut self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {

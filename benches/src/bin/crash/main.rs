@@ -3,7 +3,9 @@
 //! `crash --rounds 1000 --messages 100000` kills a child process that many times, starts it
 //! again each time, and in the end compares the ledger with the store: nothing acknowledged
 //! may be missing, nothing may be shown twice in silence. With the feature `failpoint`,
-//! `--failpoints 50` makes the child die at each named point that many times instead.
+//! `--failpoints 50` makes the child die at each named point that many times instead, and
+//! `--sigterm 100` tells it to stop in the middle of its work that many times: then nothing
+//! may be missing, doubled or uncertain, on any platform.
 
 mod bot;
 mod platform;
@@ -22,14 +24,19 @@ use platform::Platform;
 
 /// The points at which a process can be made to die, in the order in which an event passes
 /// them.
-const POINTS: [&str; 8] = [
-    "received", "verified", "inserted", "acked", "planned", "sending", "sent", "recorded",
+const POINTS: [&str; 10] = [
+    "received", "verified", "inserted", "acked", "claimed", "planned", "sending", "sent",
+    "recorded", "deleted",
 ];
+
+/// How long a process may take to stop.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 struct Wanted {
     rounds: u64,
     messages: u64,
     failpoints: Option<u64>,
+    sigterm: Option<u64>,
     keyed: bool,
     gap: (u64, u64),
     seed: u64,
@@ -72,6 +79,7 @@ fn wanted() -> Result<Wanted> {
         rounds: 100,
         messages: 10_000,
         failpoints: None,
+        sigterm: None,
         keyed: false,
         gap: (50, 600),
         seed: {
@@ -90,6 +98,7 @@ fn wanted() -> Result<Wanted> {
             "--rounds" => wanted.rounds = number()?,
             "--messages" => wanted.messages = number()?,
             "--failpoints" => wanted.failpoints = Some(number()?),
+            "--sigterm" => wanted.sigterm = Some(number()?),
             "--gap-ms" => wanted.gap = (number()?, number()?),
             "--seed" => wanted.seed = number()?.max(1),
             "--keyed" => wanted.keyed = true,
@@ -109,9 +118,12 @@ async fn round_trip(wanted: &Wanted, keyed: bool) -> Result<()> {
     let platform = Platform::start(keyed).await?;
     let mut dice = Dice(wanted.seed);
     let began = Instant::now();
-    let deaths = match wanted.failpoints {
-        Some(times) => die_at_points(&platform, &database, times, &mut dice).await?,
-        None => die_at_random(&platform, &database, wanted, &mut dice).await?,
+    let deaths = match (wanted.failpoints, wanted.sigterm) {
+        (Some(times), _) => die_at_points(&platform, &database, times, &mut dice).await?,
+        (None, Some(times)) => {
+            stop_under_load(&platform, &database, times, wanted, &mut dice).await?
+        }
+        (None, None) => die_at_random(&platform, &database, wanted, &mut dice).await?,
     };
     // One that lives to the end.
     let mut child = start(&platform, &database, None)?;
@@ -141,6 +153,10 @@ async fn round_trip(wanted: &Wanted, keyed: bool) -> Result<()> {
         !keyed || verdict.missing == 0,
         "something is missing on a platform with keys"
     );
+    ensure!(
+        wanted.sigterm.is_none() || verdict.missing + verdict.uncertain == 0,
+        "a polite stop has left something open"
+    );
     Ok(())
 }
 
@@ -164,6 +180,41 @@ async fn die_at_random(
     Ok(wanted.rounds)
 }
 
+/// Tells the process to stop while it works, again and again.
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
+async fn stop_under_load(
+    platform: &Arc<Platform>,
+    database: &Path,
+    times: u64,
+    wanted: &Wanted,
+    dice: &mut Dice,
+) -> Result<u64> {
+    let mut longest = Duration::ZERO;
+    let mut busy = 0;
+    for round in 0..times {
+        platform.say_up_to(wanted.messages * (round + 1) / times);
+        let mut child = start(platform, database, None)?;
+        let began = platform.shown().len();
+        let gap = Duration::from_millis(dice.roll(wanted.gap.0, wanted.gap.1));
+        tokio::time::sleep(gap).await;
+        // Not before it works.
+        let until = Instant::now() + STOPS_WITHIN;
+        while platform.shown().len() == began && platform.pending() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        busy += u64::from(platform.pending() > 0);
+        let told = Instant::now();
+        stop(&mut child).await?;
+        longest = longest.max(told.elapsed());
+        platform.forget_deliveries();
+    }
+    println!(
+        "{times} stops, {busy} of them with events on the way; the slowest took {} ms",
+        longest.as_millis()
+    );
+    Ok(0)
+}
+
 async fn die_at_points(
     platform: &Arc<Platform>,
     database: &Path,
@@ -173,30 +224,44 @@ async fn die_at_points(
     let mut deaths = 0;
     for point in POINTS {
         for _ in 0..times {
-            let at = format!("{point}:{}", dice.roll(1, 15));
-            let mut child = start(platform, database, Some(&at))?;
-            let ended = tokio::time::timeout(Duration::from_secs(30), async {
-                // A few at a time: some points are passed once for many events.
-                loop {
-                    platform.say_up_to(platform.said() + 1);
-                    tokio::select! {
-                        ended = child.wait() => return ended,
-                        () = tokio::time::sleep(Duration::from_millis(5)) => {}
-                    }
-                }
-            })
-            .await;
-            let Ok(status) = ended else {
-                child.kill().await?;
-                bail!("the child did not die at {at}; is the feature failpoint on?");
+            if point == "claimed" {
+                // There is something to claim only after a death that has left something.
+                deaths += die_at(platform, database, "inserted:2").await?;
+            }
+            let first = if point == "claimed" {
+                1
+            } else {
+                dice.roll(1, 15)
             };
-            ensure!(!status?.success(), "the child ended well at {at}");
-            deaths += 1;
-            platform.forget_deliveries();
+            let at = format!("{point}:{first}");
+            deaths += die_at(platform, database, &at).await?;
         }
         eprintln!("{point}: {times} deaths");
     }
     Ok(deaths)
+}
+
+/// One process that dies at a point.
+async fn die_at(platform: &Arc<Platform>, database: &Path, at: &str) -> Result<u64> {
+    let mut child = start(platform, database, Some(at))?;
+    let ended = tokio::time::timeout(Duration::from_secs(30), async {
+        // A few at a time: some points are passed once for many events.
+        loop {
+            platform.say_up_to(platform.said() + 1);
+            tokio::select! {
+                ended = child.wait() => return ended,
+                () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            }
+        }
+    })
+    .await;
+    let Ok(status) = ended else {
+        child.kill().await?;
+        bail!("the child did not die at {at}; is the feature failpoint on?");
+    };
+    ensure!(!status?.success(), "the child ended well at {at}");
+    platform.forget_deliveries();
+    Ok(1)
 }
 
 fn start(platform: &Platform, database: &Path, failpoint: Option<&str>) -> Result<Child> {

@@ -1,6 +1,6 @@
 //! Plans are written once and found again.
 
-use channel_core::{ChannelId, ChatId};
+use channel_core::{ChannelId, ChatId, IdempotencyKey, Receipt};
 
 use super::bench::{Bench, Done, at, delivery, ensure, receipt, refused, said, same, step_to};
 use crate::outbound::{Part, PartState};
@@ -114,4 +114,55 @@ pub(crate) async fn remembers_dead_targets_until_they_live_again(bench: &Bench<'
     store.set_target(&channel, &chat, None).await?;
     let found = store.dead_target(&channel, &chat, at(0)).await?;
     same("alive", &found, &None)
+}
+
+pub(crate) async fn says_again_which_moving_deliveries_a_worker_owns(bench: &Bench<'_>) -> Done {
+    let store = bench.store()?;
+    let me = bench.worker("a").await?;
+    let other = bench.worker("b").await?;
+    bench.part_in(me, "done", PartState::Delivered).await?;
+    let first = bench.part_in(me, "first", PartState::Sending).await?;
+    bench.planned(other, "other", 1).await?;
+    let second = bench.planned(me, "second", 2).await?;
+    let owned = store.owned_deliveries(me, None, 9).await?;
+    let ids: Vec<_> = owned.iter().map(|stored| stored.id).collect();
+    same("what is owned", &ids, &vec![first.id, second.id])?;
+    let behind = store.owned_deliveries(me, Some(first.id), 9).await?;
+    same("what is behind", &behind, &vec![second])?;
+    same(
+        "a page",
+        &store.owned_deliveries(me, None, 1).await?.len(),
+        &1,
+    )?;
+    store.leave(other, at(2)).await?;
+    let dead = store.owned_deliveries(other, None, 9).await;
+    refused("for the dead", dead, Fenced)
+}
+
+pub(crate) async fn remembers_what_shows_an_answer(bench: &Bench<'_>) -> Done {
+    let store = bench.store()?;
+    let me = bench.worker("a").await?;
+    let (channel, key) = (ChannelId::new("acme"), IdempotencyKey::new("k"));
+    let noted = store.preview(&channel, &key).await?;
+    same("what was never noted", &noted, &None)?;
+    for shown in [Receipt::default(), receipt()] {
+        store
+            .note_preview(me, &channel, &key, &shown, at(1))
+            .await?;
+        let noted = store.preview(&channel, &key).await?;
+        same("what was noted", &noted, &Some(shown))?;
+    }
+    let other = store.preview(&ChannelId::new("other"), &key).await?;
+    same("a key of another channel", &other, &None)?;
+    store.sweep(at(1), 9).await?;
+    ensure(
+        store.preview(&channel, &key).await?.is_some(),
+        "swept too early",
+    )?;
+    store.sweep(at(2), 9).await?;
+    same("what is old", &store.preview(&channel, &key).await?, &None)?;
+    store.leave(me, at(3)).await?;
+    let shown = Receipt::default();
+    let late = store.note_preview(me, &channel, &key, &shown, at(3)).await;
+    refused("by the dead", late, Fenced)
 }

@@ -1,7 +1,8 @@
 //! Who gets which event, and when.
 
-use super::bench::{Bench, Done, at, handled, nowhere, retry, said, same, seqs};
+use super::bench::{Bench, Done, at, handled, nowhere, refused, retry, said, same, seqs};
 use crate::inbound::{Attempt, EventState, Recorded};
+use crate::store::StoreErrorKind::Fenced;
 
 pub(crate) async fn claims_the_oldest_first_up_to_the_limit(bench: &Bench<'_>) -> Done {
     let store = bench.store()?;
@@ -113,4 +114,27 @@ pub(crate) async fn finished_events_are_not_claimed(bench: &Bench<'_>) -> Done {
     store.leave(me, at(2)).await?;
     let next = bench.worker_at("b", at(2)).await?;
     same("claimed", &bench.claimed(next, at(2)).await?, &vec![open])
+}
+
+pub(crate) async fn says_again_which_unfinished_events_a_worker_owns(bench: &Bench<'_>) -> Done {
+    let store = bench.store()?;
+    let me = bench.worker("a").await?;
+    let other = bench.worker("b").await?;
+    let mut mine = Vec::new();
+    for id in ["1", "2", "3"] {
+        mine.push(bench.recorded(me, nowhere(id)).await?);
+    }
+    bench.recorded(other, nowhere("4")).await?;
+    if let Some(done) = mine.first() {
+        store.begin(me, *done, at(1)).await?;
+        store.finish(me, *done, handled(), at(1)).await?;
+    }
+    let owned = store.owned(me, None, 9).await?;
+    same("what is owned", &seqs(&owned), &mine.split_off(1))?;
+    let first = owned.first().map(|event| event.seq);
+    let rest = store.owned(me, first, 9).await?;
+    same("what is behind", &rest.len(), &1)?;
+    same("a page", &store.owned(me, None, 1).await?.len(), &1)?;
+    store.leave(other, at(2)).await?;
+    refused("for the dead", store.owned(other, None, 9).await, Fenced)
 }

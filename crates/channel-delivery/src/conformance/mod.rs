@@ -166,12 +166,15 @@ checks! {
         claims_what_waits_with_its_moment,
         counts_attempts_when_they_begin,
         finished_events_are_not_claimed,
+        says_again_which_unfinished_events_a_worker_owns,
     }
     deliveries {
         plans_a_key_once,
         planning_again_takes_over_from_the_dead_only,
         claims_deliveries_that_move_oldest_first,
         keeps_receipts_reasons_and_moments,
+        says_again_which_moving_deliveries_a_worker_owns,
+        remembers_what_shows_an_answer,
         remembers_dead_targets_until_they_live_again,
     }
     tools {

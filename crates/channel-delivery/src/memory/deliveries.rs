@@ -113,6 +113,21 @@ impl State {
         Ok(claimed)
     }
 
+    pub(crate) fn owned_deliveries(
+        &self,
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.check_alive(fence)?;
+        let owned = |id: &DeliveryId| {
+            let row = self.deliveries.get(id)?;
+            (row.owner == fence).then(|| row.stored(*id))
+        };
+        let open = self.open_deliveries.range(beyond(after));
+        Ok(open.filter_map(owned).take(limit).collect())
+    }
+
     pub(crate) fn dead_deliveries(
         &self,
         after: Option<DeliveryId>,

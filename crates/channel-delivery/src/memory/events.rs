@@ -104,6 +104,21 @@ impl State {
         Ok(claimed)
     }
 
+    pub(crate) fn owned(
+        &self,
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.check_alive(fence)?;
+        let owned = |seq: &Seq| {
+            let row = self.events.get(seq)?;
+            (row.status.owner == fence).then(|| row.stored(*seq))?
+        };
+        let open = self.open_events.range(beyond(after));
+        Ok(open.filter_map(owned).take(limit).collect())
+    }
+
     /// A conversation of which somebody else alive owns an event is left alone.
     fn is_free(&self, row: &EventRow, fence: Fence) -> bool {
         let lane = row.lane.as_ref().and_then(|lane| self.lanes.get(lane));

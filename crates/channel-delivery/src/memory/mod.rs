@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{ChannelId, ChatId};
+use channel_core::{ChannelId, ChatId, IdempotencyKey, Receipt};
 
 use crate::inbound::{Attempt, DeadEvent, NewEvent, Outcome, Recorded, Seq, StoredEvent};
 use crate::outbound::{DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery};
@@ -164,6 +164,15 @@ impl Store for MemoryStore {
         self.state().claim(fence, limit, now)
     }
 
+    async fn owned(
+        &self,
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.state().owned(fence, after, limit)
+    }
+
     async fn begin(
         &self,
         fence: Fence,
@@ -209,6 +218,34 @@ impl Store for MemoryStore {
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
         self.state().claim_deliveries(fence, limit, now)
+    }
+
+    async fn owned_deliveries(
+        &self,
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        self.state().owned_deliveries(fence, after, limit)
+    }
+
+    async fn note_preview(
+        &self,
+        fence: Fence,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+        shown: &Receipt,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.state().note_preview(fence, channel, key, shown, now)
+    }
+
+    async fn preview(
+        &self,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        Ok(self.state().preview(channel, key))
     }
 
     async fn set_target(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use channel_core::{ChannelId, ChatId, Conversation, Event, EventId, IdempotencyKey};
+use channel_core::{ChannelId, ChatId, Conversation, Event, EventId, IdempotencyKey, Receipt};
 
 use super::Limits;
 use crate::inbound::{Seq, StoredEvent};
@@ -81,6 +81,8 @@ pub(crate) struct State {
     pub(crate) open_deliveries: BTreeSet<DeliveryId>,
     pub(crate) final_deliveries: BTreeSet<DeliveryId>,
     targets: BTreeMap<(ChannelId, ChatId), (SystemTime, String)>,
+    /// What shows unfinished answers, and since when that is known.
+    previews: BTreeMap<(ChannelId, IdempotencyKey), (SystemTime, Receipt)>,
 }
 
 impl State {
@@ -103,6 +105,7 @@ impl State {
             open_deliveries: BTreeSet::new(),
             final_deliveries: BTreeSet::new(),
             targets: BTreeMap::new(),
+            previews: BTreeMap::new(),
         }
     }
 
@@ -185,6 +188,31 @@ impl State {
             .cloned()
     }
 
+    pub(crate) fn note_preview(
+        &mut self,
+        fence: Fence,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+        shown: &Receipt,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.check_alive(fence)?;
+        let key = (channel.clone(), key.clone());
+        self.previews.insert(key, (now, shown.clone()));
+        if self.previews.len() > self.limits.history {
+            let first = self.previews.iter().min_by_key(|(_, (noted, _))| *noted);
+            if let Some(key) = first.map(|(key, _)| key.clone()) {
+                self.previews.remove(&key);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn preview(&self, channel: &ChannelId, key: &IdempotencyKey) -> Option<Receipt> {
+        let noted = self.previews.get(&(channel.clone(), key.clone()));
+        noted.map(|(_, shown)| shown.clone())
+    }
+
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for row in self.events.values().filter(|row| row.event.is_some()) {
@@ -243,6 +271,7 @@ impl State {
         for id in &deliveries {
             self.forget_delivery(*id);
         }
+        self.previews.retain(|_, (noted, _)| *noted >= before);
         Swept {
             events: events.len() as u64,
             deliveries: deliveries.len() as u64,

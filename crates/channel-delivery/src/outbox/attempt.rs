@@ -3,11 +3,12 @@
 use std::panic::AssertUnwindSafe;
 
 use channel_core::{
-    Block, Body, Channel, Content, Error, ErrorKind, IdempotencyKey, Inline, OutboundMessage,
+    Block, Body, Call, Channel, Content, Error, ErrorKind, IdempotencyKey, Inline, OutboundMessage,
     Parts, Receipt, ReplyStream, Result, timeout,
 };
 use futures_util::FutureExt as _;
 
+use super::limiter::Place;
 use super::shared::Shared;
 
 /// The key of one part: the same in each attempt and after each restart.
@@ -111,6 +112,15 @@ async fn resend(
     // The lease may have run out over the note, and a successor sends the part.
     if let Some(lost) = shared.worker.why_lost() {
         return Err(Error::new(ErrorKind::Uncertain, lost.to_string()));
+    }
+    let place = Place {
+        info: channel.info(),
+        chat: &message.to.target().chat,
+        call: Call::Send,
+    };
+    if let Some(wait) = shared.limiter.blocked(&place, shared.clock.elapsed()) {
+        let early = Error::new(ErrorKind::RateLimited, "not its turn any more");
+        return Err(early.with_retry_after(wait));
     }
     let sent = send(channel, shape, message, part).await?;
     receipt.messages.extend(sent.messages);

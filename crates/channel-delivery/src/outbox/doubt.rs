@@ -30,6 +30,9 @@ impl Driver<'_> {
     /// was lost.
     pub(super) async fn resolve(&mut self, index: usize) -> Result<Next, Halt> {
         self.record.shared.check()?;
+        if self.is_streamed(index) && self.can_edit_again().await {
+            return self.send_again(index).await;
+        }
         match self.way(index) {
             Way::Again => self.send_again(index).await,
             Way::LookUp => match self.look_up(index).await? {
@@ -47,11 +50,15 @@ impl Driver<'_> {
         }
     }
 
+    fn is_streamed(&self, index: usize) -> bool {
+        let part = self.record.part(index);
+        part.is_some_and(|part| part.reason.as_deref() == Some(STREAM))
+    }
+
     fn way(&self, index: usize) -> Way {
         let channel = &self.outlet.channel;
         let reads = channel.as_history().is_some();
-        let part = self.record.part(index);
-        let streamed = part.is_some_and(|part| part.reason.as_deref() == Some(STREAM));
+        let streamed = self.is_streamed(index);
         let to = &self.record.stored.delivery.message.to;
         match channel.info().guarantees.sending_to(to) {
             Repeat::ReadBack if reads && streamed => Way::LookUpOnly,
@@ -84,6 +91,7 @@ impl Driver<'_> {
             return self.hold(index).await;
         }
         self.pause().await?;
+        self.take_turn().await?;
         count(&self.record.shared.counters.retried);
         let Some(part) = self.begun(index) else {
             return Ok(Next::End);

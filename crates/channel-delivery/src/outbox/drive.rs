@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use channel_core::{Backoff, ChatId, Error, ErrorKind, Receipt, ReplyStream, Target};
+use channel_core::{Backoff, Call, ChatId, Error, ErrorKind, Receipt, ReplyStream, Target};
 use tracing::Instrument as _;
 
 use super::attempt::{Request, Shape, attempt, part_key};
 use super::ended::{Ended, reason};
+use super::limiter::Place;
+use super::previews::{left_behind, resume};
 use super::record::{Record, Settled, Write};
 use super::report::count;
 use super::shared::{Halt, Outlet, Shared};
@@ -56,6 +58,9 @@ pub(super) struct Driver<'a> {
     moved: bool,
     unrecorded: Option<Receipt>,
     stream: Option<Box<dyn ReplyStream>>,
+    /// What shows the answer, if it was streamed: the end edits it, each time that it is tried.
+    preview: Option<Receipt>,
+    recalls: bool,
 }
 
 impl<'a> Driver<'a> {
@@ -81,13 +86,76 @@ impl<'a> Driver<'a> {
             moved: false,
             unrecorded: None,
             stream: None,
+            preview: None,
+            recalls: false,
         }
     }
 
     /// Ends a stream with the first attempt.
     pub(super) fn ending(mut self, stream: Box<dyn ReplyStream>) -> Self {
+        self.preview = stream.shown().filter(|shown| !shown.messages.is_empty());
         self.stream = Some(stream);
         self
+    }
+
+    /// Recalls first what an earlier process, or an earlier attempt, has shown of the answer.
+    pub(super) const fn recalling(mut self) -> Self {
+        self.recalls = true;
+        self
+    }
+
+    async fn recall(&mut self) -> Result<(), Halt> {
+        let is_one = self.record.stored.parts.len() == 1;
+        let is_known = self.stream.is_some() || !self.recalls;
+        if is_known || self.outlet.channel.as_stream().is_none() {
+            return Ok(());
+        }
+        let noted = self.record.preview().await?;
+        let Some(shown) = noted else {
+            return Ok(());
+        };
+        if is_one && !shown.messages.is_empty() {
+            self.preview = Some(shown);
+        } else {
+            // What has no name, and what becomes several messages, cannot be edited.
+            let plan = &self.record.stored.delivery;
+            left_behind(self.record.shared, &plan.channel, &plan.key, &shown);
+        }
+        Ok(())
+    }
+
+    /// Goes on with the stream if all that is left to do is one edit, which has no second
+    /// effect.
+    pub(super) async fn can_edit_again(&mut self) -> bool {
+        let shown = self.preview.as_ref().map(|shown| shown.messages.len());
+        let message = &self.record.stored.delivery.message;
+        let parts = self.outlet.channel.as_parts();
+        let is_one = parts.is_some_and(|parts| parts.parts(message).is_ok_and(|count| count == 1));
+        if shown != Some(1) || !is_one {
+            return false;
+        }
+        self.stream = self.take_stream().await.ok().flatten();
+        self.stream.is_some()
+    }
+
+    /// The stream that ends with the next attempt.
+    async fn take_stream(&mut self) -> Result<Option<Box<dyn ReplyStream>>, Error> {
+        if self.marked {
+            return Ok(None);
+        }
+        if self.stream.is_some() {
+            return Ok(self.stream.take());
+        }
+        let Some(shown) = self.preview.clone() else {
+            return Ok(None);
+        };
+        let plan = &self.record.stored.delivery;
+        let (shared, outlet) = (self.record.shared, self.outlet);
+        let resumed = resume(shared, outlet, &plan.message.to, &plan.key, &shown).await?;
+        if resumed.is_none() {
+            self.preview = None;
+        }
+        Ok(resumed)
     }
 
     pub(super) async fn run(mut self) -> Ended {
@@ -109,6 +177,7 @@ impl<'a> Driver<'a> {
     }
 
     async fn steps(&mut self) -> Result<(), Halt> {
+        self.recall().await?;
         let mut next = self.first();
         loop {
             next = match next {
@@ -155,6 +224,7 @@ impl<'a> Driver<'a> {
             let how = how.because_of(ErrorKind::Unauthenticated);
             return self.settle(index, how).await;
         }
+        self.take_turn().await?;
         let Some(part) = self.begun(index) else {
             return Ok(Next::End);
         };
@@ -165,6 +235,35 @@ impl<'a> Driver<'a> {
         Ok(Next::Send(index))
     }
 
+    fn place(&self) -> Place<'_> {
+        let call = match &self.preview {
+            Some(_) => Call::Edit,
+            None => Call::Send,
+        };
+        Place {
+            info: self.outlet.channel.info(),
+            chat: &self.record.stored.delivery.message.to.target().chat,
+            call,
+        }
+    }
+
+    /// Waits for its turn. The time does not count towards giving up: nothing has failed.
+    pub(super) async fn take_turn(&mut self) -> Result<(), Halt> {
+        let shared = self.record.shared;
+        loop {
+            let wait = shared.limiter.turn(&self.place(), self.now());
+            if wait.is_zero() {
+                return Ok(());
+            }
+            shared.pause(wait).await?;
+            self.since = self.since.saturating_add(wait);
+            // The platform may have asked for a pause meanwhile: then to the end of the row.
+            if shared.limiter.blocked(&self.place(), self.now()).is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// The part at the beginning of an attempt. `not_before` keeps when the first attempt
     /// began that may have arrived: how long a key is good counts from there.
     pub(super) fn begun(&mut self, index: usize) -> Option<Part> {
@@ -173,7 +272,8 @@ impl<'a> Driver<'a> {
         if !self.doubt {
             begun.not_before = self.record.shared.worker.now();
             self.began = Some(self.now());
-            begun.reason = self.stream.as_ref().map(|_| STREAM.to_owned());
+            let streamed = self.stream.is_some() || self.preview.is_some();
+            begun.reason = streamed.then(|| STREAM.to_owned());
         }
         Some(begun)
     }
@@ -183,11 +283,26 @@ impl<'a> Driver<'a> {
         if let Some(lost) = self.record.shared.worker.why_lost() {
             return Err(Halt::Lost(lost));
         }
+        let blocked = self
+            .record
+            .shared
+            .limiter
+            .blocked(&self.place(), self.now());
+        if let Some(wait) = blocked {
+            // The platform has asked for a pause while the attempt was written. A part in doubt
+            // stays so.
+            let early = Error::new(ErrorKind::RateLimited, "not its turn any more");
+            return self.again(index, wait, &early).await;
+        }
         self.attempts = self.attempts.saturating_add(1);
+        let stream = match self.take_stream().await {
+            Ok(stream) => stream,
+            Err(error) => return self.failed(index, &error).await,
+        };
         let key = part_key(&self.record.stored.delivery.key, index);
         let message = &mut self.record.stored.delivery.message;
         message.key = Some(key);
-        let request = match self.stream.take() {
+        let request = match stream {
             Some(stream) => Request::Stream(stream, message),
             None if self.marked => Request::Marked(message, index),
             None => Request::Part(message, index),
@@ -235,7 +350,11 @@ impl<'a> Driver<'a> {
             .record
             .part(index)
             .is_some_and(|part| part.state == PartState::Prepared);
-        fresh && !self.outlet.hold.is_held() && self.record.shared.check().is_ok()
+        let shared = self.record.shared;
+        fresh
+            && !self.outlet.hold.is_held()
+            && shared.check().is_ok()
+            && shared.limiter.turn_now(&self.place(), self.now())
     }
 
     pub(super) async fn failed(&mut self, index: usize, error: &Error) -> Result<Next, Halt> {
@@ -258,7 +377,14 @@ impl<'a> Driver<'a> {
         }
         let shared = self.record.shared;
         let wait = match (error.kind(), error.retry_after()) {
-            (ErrorKind::RateLimited, wait) => wait.unwrap_or(RATE_LIMIT_WAIT),
+            (ErrorKind::RateLimited, wait) => {
+                let wait = wait.unwrap_or(RATE_LIMIT_WAIT);
+                let place = self.place();
+                shared
+                    .limiter
+                    .limited(&place, error.limited(), wait, self.now());
+                wait
+            }
             (ErrorKind::Unavailable, wait) => wait.unwrap_or_default().max(self.back_off()),
             (ErrorKind::Unauthenticated, _) => {
                 self.outlet.hold.refused(self.now(), shared.random.as_ref())

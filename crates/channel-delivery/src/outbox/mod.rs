@@ -5,6 +5,8 @@ mod doubt;
 mod drive;
 mod ended;
 mod hold;
+mod limiter;
+mod previews;
 mod record;
 mod registry;
 mod report;
@@ -15,7 +17,8 @@ mod task;
 mod visibility;
 
 pub use ended::{Undelivered, Unfinished};
-pub use report::{Failure, Report, Tally};
+pub use previews::Previews;
+pub use report::{Failure, LeftBehind, Report, Tally};
 pub use settings::{OnUncertain, OutboxSettings};
 pub use spawn::{Spawn, TokioSpawn};
 pub use visibility::{Audience, Visibility, visibility};
@@ -24,8 +27,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use channel_core::{
-    Channel, ChannelId, ChatId, Clock, Conversation, Error, ErrorKind, OutboundMessage, Random,
-    Receipt, ReplyStream, Result,
+    Channel, ChannelId, ChatId, Clock, Conversation, Destination, Error, ErrorKind, IdempotencyKey,
+    OutboundMessage, Random, Receipt, ReplyStream, Result,
 };
 use tokio::sync::oneshot;
 
@@ -127,8 +130,50 @@ impl Outbox {
         message: OutboundMessage,
         answers: Option<Seq>,
     ) -> Result<Receipt> {
+        self.submit(channel, message, answers, |plan| {
+            Job::stream(plan, Some(stream))
+        })
+        .await
+    }
+
+    /// As [`finish_stream`](Self::finish_stream), for an answer whose previews went through
+    /// here, or that could not be shown while it grew.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn finish_previews(
+        &self,
+        previews: Option<Previews>,
+        channel: &ChannelId,
+        message: OutboundMessage,
+        answers: Option<Seq>,
+    ) -> Result<Receipt> {
+        let stream = previews.map(Previews::into_stream);
         self.submit(channel, message, answers, |plan| Job::stream(plan, stream))
             .await
+    }
+
+    /// Opens the previews of an answer that will end under this key, or goes on with those of
+    /// a process that died. What cannot be gone on with is reported
+    /// ([`Report::left_behind`]).
+    ///
+    /// # Errors
+    ///
+    /// `Config` if there is no such channel, else as [`Stream::stream`]; the answer can do
+    /// without previews.
+    ///
+    /// [`Stream::stream`]: channel_core::Stream::stream
+    pub async fn previews(
+        &self,
+        channel: &ChannelId,
+        to: &Destination,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Previews> {
+        let Some(outlet) = self.0.outlet(channel) else {
+            return Err(no_such_channel());
+        };
+        Previews::open(&self.0, outlet, to, key).await
     }
 
     /// Takes over what workers that are gone have left unfinished, oldest first, and returns
@@ -208,7 +253,7 @@ impl Outbox {
     ) -> Result<Receipt> {
         let shared = &self.0;
         let Some(outlet) = shared.outlet(channel) else {
-            return Err(Error::config("the outbox has no channel of this name"));
+            return Err(no_such_channel());
         };
         let key = message.key.take();
         let key = key.unwrap_or_else(|| random_name(shared.random.as_ref()).into());
@@ -272,6 +317,10 @@ impl fmt::Debug for Outbox {
 fn conversation(channel: &ChannelId, message: &OutboundMessage) -> Conversation {
     let target = message.to.target();
     Conversation::new(channel.clone(), target.chat.clone(), target.thread.clone())
+}
+
+fn no_such_channel() -> Error {
+    Error::config("the outbox has no channel of this name")
 }
 
 fn not_begun(halt: &Halt) -> Error {

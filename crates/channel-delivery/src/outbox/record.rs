@@ -107,6 +107,22 @@ impl Record<'_> {
         Ok(())
     }
 
+    /// What shows the answer, for as long as it takes to hear: what is to be sent next has to
+    /// be written first.
+    pub(super) async fn preview(&self) -> Result<Option<Receipt>, Halt> {
+        let mut pause = Duration::from_millis(100);
+        let plan = &self.stored.delivery;
+        loop {
+            match self.shared.preview(&plan.channel, &plan.key).await {
+                Ok(noted) => return Ok(noted),
+                Err(error) if error.kind() == StoreErrorKind::Unavailable => {}
+                Err(error) => return Err(Halt::Store(error)),
+            }
+            self.wait_for_the_store(pause, Write::Intent).await?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     async fn wait_for_the_store(&self, pause: Duration, write: Write) -> Result<(), Halt> {
         let stopped = async {
             match write {

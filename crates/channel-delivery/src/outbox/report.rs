@@ -36,12 +36,31 @@ pub struct Failure {
     pub delivered: Receipt,
 }
 
+/// A preview of a streamed answer that outlives it: its process died, and the channel cannot
+/// go on with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LeftBehind {
+    /// The channel.
+    pub channel: ChannelId,
+    /// The key of the answer.
+    pub key: IdempotencyKey,
+    /// The messages that show it; none where the process died before it knew them, so that
+    /// there may be one or not.
+    pub shown: Receipt,
+}
+
 /// Hears of each delivery that failed for good, so that a bot can tell its operator.
 ///
 /// Called after the state is on record. Must not block.
 pub trait Report: Send + Sync + 'static {
     /// A delivery is dead or uncertain.
     fn failed(&self, failure: &Failure);
+
+    /// A preview stays on the platform beside the answer that it was to become.
+    fn left_behind(&self, preview: &LeftBehind) {
+        let _ = preview;
+    }
 }
 
 impl<F> Report for F
@@ -74,6 +93,8 @@ pub struct Tally {
     /// Deliveries that ended without a final state, because the store was out of reach or
     /// the worker had to stop; whoever takes over goes on with them.
     pub interrupted: u64,
+    /// Previews that stay, or may stay, on a platform beside the answer.
+    pub left_behind: u64,
     /// Deliveries in hand.
     pub under_way: usize,
     /// How long the oldest delivery in hand has been planned: the value for an alarm.
@@ -90,6 +111,7 @@ pub(crate) struct Counters {
     pub(crate) resent_marked: AtomicU64,
     pub(crate) recovered: AtomicU64,
     pub(crate) interrupted: AtomicU64,
+    pub(crate) left_behind: AtomicU64,
 }
 
 impl Counters {
@@ -115,6 +137,7 @@ impl Counters {
             resent_marked: get(&self.resent_marked),
             recovered: get(&self.recovered),
             interrupted: get(&self.interrupted),
+            left_behind: get(&self.left_behind),
             under_way: 0,
             oldest: None,
         }

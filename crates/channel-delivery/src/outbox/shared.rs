@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use channel_core::{Channel, ChannelId, ChatId, Clock, Random};
+use channel_core::{Channel, ChannelId, ChatId, Clock, IdempotencyKey, Random, Receipt};
 use tokio::sync::{Semaphore, watch};
 
 use super::hold::Hold;
+use super::limiter::Limiter;
 use super::registry::Registry;
 use super::report::Counters;
 use super::settings::OutboxSettings;
@@ -59,8 +60,11 @@ pub(super) struct Shared {
     pub(super) settings: OutboxSettings,
     pub(super) registry: Arc<Registry>,
     pub(super) counters: Counters,
+    pub(super) limiter: Limiter,
     pub(super) recovery: tokio::sync::Mutex<()>,
     pub(super) recovered: Arc<Semaphore>,
+    /// Whether the store may have given us deliveries and its answer was lost.
+    pub(super) in_doubt: AtomicBool,
     /// Whether everything that older workers left behind is in hand.
     pub(super) caught_up: AtomicBool,
     outlets: Mutex<HashMap<ChannelId, Arc<Outlet>>>,
@@ -83,8 +87,10 @@ impl Shared {
             settings,
             registry: Registry::new(),
             counters: Counters::default(),
+            limiter: Limiter::default(),
             recovery: tokio::sync::Mutex::new(()),
             recovered,
+            in_doubt: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
             outlets: Mutex::default(),
             known_dead: Mutex::default(),
@@ -148,6 +154,15 @@ impl Shared {
         let store = self.worker.store();
         let found = store.dead_target(channel, chat, self.worker.now()).await;
         found.ok().flatten().map(|(_, reason)| reason)
+    }
+
+    /// What shows an answer that is not finished.
+    pub(super) async fn preview(
+        &self,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        self.worker.store().preview(channel, key).await
     }
 
     /// Remembers that a chat does not want us.

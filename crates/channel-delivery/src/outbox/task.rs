@@ -15,13 +15,16 @@ use super::registry::{Entry, Registry, Ticket};
 use super::report::count;
 use super::shared::{Halt, Outlet, Shared};
 use crate::failpoint;
-use crate::outbound::{NewDelivery, PartState, StoredDelivery};
+use crate::outbound::{NewDelivery, PartState, Planned, StoredDelivery};
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How often to look whether the channel of a recovered delivery is there.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The pause before the second attempt to write a plan; there is no third.
 const PLAN_AGAIN: Duration = Duration::from_millis(100);
+
+/// How many deliveries are looked at together after an answer was lost.
+const OWNED: usize = 256;
 
 /// The reason of a suppressed part whose own one was lost in a crash.
 const HIDDEN: &str = "not to be shown";
@@ -32,6 +35,8 @@ pub(super) struct Job {
     /// Why it is not to be shown.
     hidden: Option<&'static str>,
     stream: Option<Box<dyn ReplyStream>>,
+    /// Whether it is what a streamed answer ends with.
+    recalls: bool,
 }
 
 impl Job {
@@ -46,24 +51,32 @@ impl Job {
             plan,
             hidden,
             stream: None,
+            recalls: false,
         }
     }
 
-    /// What a stream ends with is one part: it ends with one call.
-    pub(super) fn stream(mut plan: NewDelivery, stream: Box<dyn ReplyStream>) -> Self {
-        plan.parts = 1;
+    /// What a stream ends with is one part: it ends with one call. What was to be streamed and
+    /// cannot be any more is sent like any message, if nothing of it is shown yet.
+    pub(super) fn stream(mut plan: NewDelivery, stream: Option<Box<dyn ReplyStream>>) -> Self {
+        if stream.is_some() {
+            plan.parts = 1;
+        }
         Self {
             plan,
             hidden: None,
-            stream: Some(stream),
+            stream,
+            recalls: true,
         }
     }
 
     pub(super) async fn run(self, shared: Arc<Shared>, outlet: Arc<Outlet>, mut ticket: Ticket) {
         let since = shared.clock.elapsed();
         ticket.turn_to_plan().await;
-        let stored = match plan(&shared, self.plan).await {
-            Ok(stored) => stored,
+        let Planned {
+            delivery: stored,
+            is_new,
+        } = match plan(&shared, self.plan).await {
+            Ok(planned) => planned,
             Err(ended) => {
                 ticket.end(ended);
                 ticket.planned();
@@ -84,6 +97,8 @@ impl Job {
             && fresh
         {
             driver = driver.ending(stream);
+        } else if self.recalls || !is_new {
+            driver = driver.recalling();
         }
         ticket.end(driver.run().await);
     }
@@ -108,7 +123,7 @@ async fn suppress(shared: &Shared, stored: StoredDelivery, reason: &str) -> Ende
     }
 }
 
-async fn plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Ended> {
+async fn plan(shared: &Shared, plan: NewDelivery) -> Result<Planned, Ended> {
     let mut planned = try_to_plan(shared, plan.clone()).await;
     if let Err(Halt::Store(error)) = &planned
         && error.kind() == StoreErrorKind::Unavailable
@@ -118,6 +133,9 @@ async fn plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Ende
             Ok(()) => try_to_plan(shared, plan).await,
             Err(halt) => Err(halt),
         };
+    }
+    if let Err(Halt::Store(error)) = &planned {
+        doubt(shared, error);
     }
     planned.map_err(|halt| {
         let kind = match &halt {
@@ -129,7 +147,7 @@ async fn plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Ende
     })
 }
 
-async fn try_to_plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDelivery, Halt> {
+async fn try_to_plan(shared: &Shared, plan: NewDelivery) -> Result<Planned, Halt> {
     shared.check()?;
     let worker = &shared.worker;
     let planned = worker
@@ -137,7 +155,7 @@ async fn try_to_plan(shared: &Shared, plan: NewDelivery) -> Result<StoredDeliver
         .plan(worker.fence(), plan, worker.now())
         .await;
     match planned {
-        Ok(planned) => Ok(planned.delivery),
+        Ok(planned) => Ok(planned),
         Err(error) => {
             if error.kind() == StoreErrorKind::Fenced {
                 worker.check().await;
@@ -164,10 +182,21 @@ pub(super) async fn recover(shared: &Arc<Shared>) -> Result<usize, StoreError> {
         };
         let limit = places.num_permits();
         let worker = &shared.worker;
-        let claimed = worker
-            .store()
-            .claim_deliveries(worker.fence(), limit, worker.now())
-            .await?;
+        if shared.in_doubt.load(Ordering::Acquire) {
+            resolve(shared).await?;
+        }
+        let store = worker.store();
+        let claimed = store.claim_deliveries(worker.fence(), limit, worker.now());
+        let claimed = match claimed.await {
+            Ok(claimed) => claimed,
+            Err(error) => {
+                doubt(shared, &error);
+                return Err(error);
+            }
+        };
+        if !claimed.is_empty() {
+            failpoint::hit("claimed");
+        }
         let last = claimed.len() < limit;
         recovered += claimed.len();
         for stored in claimed {
@@ -176,6 +205,42 @@ pub(super) async fn recover(shared: &Arc<Shared>) -> Result<usize, StoreError> {
         if last {
             shared.caught_up.store(true, Ordering::Release);
             return Ok(recovered);
+        }
+    }
+}
+
+/// The store may have done what it was asked for.
+fn doubt(shared: &Shared, error: &StoreError) {
+    if error.kind() == StoreErrorKind::Unavailable {
+        shared.in_doubt.store(true, Ordering::Release);
+    }
+}
+
+/// Takes up what the store has given us by a write whose answer was lost. What is in hand is
+/// left alone, and so is what comes to its end meanwhile: the store refuses to begin it again.
+async fn resolve(shared: &Arc<Shared>) -> Result<(), StoreError> {
+    // Before the look, so that a doubt that comes meanwhile is looked at again.
+    shared.in_doubt.store(false, Ordering::Release);
+    let worker = &shared.worker;
+    let mut after = None;
+    loop {
+        let owned = worker
+            .store()
+            .owned_deliveries(worker.fence(), after, OWNED);
+        let owned = match owned.await {
+            Ok(owned) => owned,
+            Err(error) => {
+                shared.in_doubt.store(true, Ordering::Release);
+                return Err(error);
+            }
+        };
+        let is_last = owned.len() < OWNED;
+        for stored in owned {
+            after = Some(stored.id);
+            go_on(shared, stored, None);
+        }
+        if is_last {
+            return Ok(());
         }
     }
 }
@@ -224,7 +289,10 @@ async fn resume(shared: Arc<Shared>, stored: StoredDelivery, mut ticket: Ticket)
         return ticket.end(suppress(&shared, stored, HIDDEN).await);
     }
     let ended = match outlet(&shared, &stored, since).await {
-        Ok(Some(outlet)) => Driver::new(&shared, &outlet, stored, since).run().await,
+        Ok(Some(outlet)) => {
+            let driver = Driver::new(&shared, &outlet, stored, since);
+            driver.recalling().run().await
+        }
         Ok(None) => without_channel(&shared, stored).await,
         Err(halt) => {
             let shared = &shared;

@@ -66,6 +66,23 @@ pub(crate) enum Ask {
         limit: usize,
         now: i64,
     },
+    Owned {
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    },
+    OwnedDeliveries {
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    },
+    NotePreview {
+        fence: Fence,
+        channel: String,
+        key: String,
+        shown: String,
+        now: i64,
+    },
     SetTarget {
         channel: String,
         chat: String,

@@ -12,7 +12,7 @@ use super::hot::Context;
 use super::rare::Answered;
 use super::tally::Tally;
 use crate::inbound::{EventState, Seq, StoredEvent};
-use crate::outbound::{PartState, StoredDelivery};
+use crate::outbound::{DeliveryId, PartState, StoredDelivery};
 use crate::worker::Fence;
 
 const UNREADABLE: &str = "what is stored cannot be read";
@@ -167,7 +167,7 @@ pub(crate) fn stored_delivery(row: &SqliteRow) -> Result<(Option<StoredDelivery>
     let names: (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
     let message = message.unwrap_or_else(codec::empty_message);
     let delivery = codec::delivery(names, row.try_get(3)?, message, parts.len());
-    let id = crate::outbound::DeliveryId::new(row.try_get(0)?);
+    let id = DeliveryId::new(row.try_get(0)?);
     let planned_at = from_millis(row.try_get(5)?);
     let stored = StoredDelivery::new(id, delivery, parts, planned_at);
     Ok((Some(stored), is_whole))
@@ -191,6 +191,47 @@ async fn bury_delivery(
     let id: i64 = row.try_get(0)?;
     query.bind(now).bind(id).execute(connection).await?;
     Ok(())
+}
+
+/// What a worker has, read inside the transaction and so after all that it has written. What
+/// cannot be read was set aside when it was claimed, or will be at the next start.
+pub(crate) async fn owned_events(
+    connection: &mut SqliteConnection,
+    fence: Fence,
+    after: Option<Seq>,
+    limit: usize,
+) -> Answered {
+    let query = "SELECT seq, state, attempts, not_before, \
+                   (SELECT event FROM payloads p WHERE p.seq = e.seq) \
+                 FROM events e WHERE phase = 1 AND owner = ? AND seq > ? ORDER BY seq LIMIT ?";
+    let after = after.map_or(i64::MIN, Seq::number);
+    let query = sqlx::query(query).bind(fence.number()).bind(after);
+    let rows = query.bind(to_limit(limit)).fetch_all(connection).await?;
+    let mut owned = Vec::new();
+    for row in &rows {
+        owned.extend(stored_event(row)?);
+    }
+    Ok(Ok(Answer::Claimed(owned)))
+}
+
+/// The same for deliveries.
+pub(crate) async fn owned_deliveries(
+    connection: &mut SqliteConnection,
+    fence: Fence,
+    after: Option<DeliveryId>,
+    limit: usize,
+) -> Answered {
+    let query = format!("{DELIVERY} WHERE phase = 1 AND owner = ? AND id > ? ORDER BY id LIMIT ?");
+    let after = after.map_or(i64::MIN, DeliveryId::number);
+    let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(fence.number());
+    let query = query.bind(after).bind(to_limit(limit));
+    let mut owned = Vec::new();
+    for row in &query.fetch_all(connection).await? {
+        if let (Some(delivery), true) = stored_delivery(row)? {
+            owned.push(delivery);
+        }
+    }
+    Ok(Ok(Answer::ClaimedDeliveries(owned)))
 }
 
 fn json(numbers: impl Iterator<Item = i64>) -> String {

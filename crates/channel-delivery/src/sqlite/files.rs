@@ -13,15 +13,14 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 use super::Durability;
 use super::error::{Failure, config, unavailable};
 use super::lock::{beside, private};
-use super::schema;
 use crate::store::StoreError;
 
 /// Readers beside the writer.
 const READERS: u32 = 4;
 
-/// Pages that the log may grow to before it is copied back: 16 MB. A page that was written
+/// Pages that the log may grow to before it is copied back: 4 MB. A page that was written
 /// several times until then is copied once.
-const CHECKPOINT_PAGES: &str = "4096";
+pub(crate) const CHECKPOINT_PAGES: usize = 1024;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Files {
@@ -47,7 +46,7 @@ impl Files {
         }
     }
 
-    /// The one connection that writes, with the tables in place.
+    /// The one connection that writes.
     pub(crate) async fn writer(&self) -> Result<SqliteConnection, Failure> {
         let synchronous = match self.durability {
             Durability::Full => SqliteSynchronous::Full,
@@ -57,12 +56,21 @@ impl Files {
             .options()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(synchronous)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            // The writer does it, when it has looked at the log.
+            .pragma("wal_autocheckpoint", "0")
             .pragma("cache_size", "-16384")
             .pragma("temp_store", "memory");
-        let mut connection = options.connect().await?;
-        schema::migrate(&mut connection).await?;
-        Ok(connection)
+        Ok(options.connect().await?)
+    }
+
+    /// A connection that reads nothing more. While it is open, closing the writer does not
+    /// copy the log back, and since it may not write, closing it does not either.
+    pub(crate) async fn anchor(&self) -> Result<SqliteConnection, Failure> {
+        let options = self.options().read_only(true).pragma("cache_size", "0");
+        let mut anchor = options.connect().await?;
+        let query = sqlx::query("SELECT count(*) FROM sqlite_schema");
+        query.execute(&mut anchor).await?;
+        Ok(anchor)
     }
 
     /// Connections for reading, opened when they are needed.
@@ -122,7 +130,8 @@ impl Watch {
         if let Some((store, log)) = self.seen.replace(now) {
             let same =
                 |then: Identity, now: Identity| then.number == now.number && then.size <= now.size;
-            if !same(store, now.0) || !same(log, now.1) {
+            // What becomes of the log, SQLite and the writer know better.
+            if !same(store, now.0) || log.number != now.1.number {
                 return Err(unavailable("its files were removed or cut short"));
             }
         }

@@ -14,17 +14,31 @@ use super::ask::{Answer, Ask, DeliveryColumns, EventColumns, FoundColumns, Found
 use super::codec::from_millis;
 use super::tally::Tally;
 
-/// Who is alive, and the last numbers that were given.
+/// Who is alive, and where the numbers stand.
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     /// When the leases of the living end.
     pub(crate) workers: BTreeMap<Fence, i64>,
-    pub(crate) last_fence: i64,
-    pub(crate) last_seq: i64,
-    pub(crate) last_delivery: i64,
+    pub(crate) numbers: Numbers,
+}
+
+/// The last numbers that were given.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Numbers {
+    pub(crate) fence: i64,
+    pub(crate) seq: i64,
+    pub(crate) delivery: i64,
 }
 
 impl Context {
+    /// A number that was given is not given again, whatever has become of the file.
+    pub(crate) fn raise(&mut self, last: Numbers) {
+        let numbers = &mut self.numbers;
+        numbers.fence = numbers.fence.max(last.fence);
+        numbers.seq = numbers.seq.max(last.seq);
+        numbers.delivery = numbers.delivery.max(last.delivery);
+    }
+
     pub(crate) fn check_alive(&self, fence: Fence) -> Result<(), StoreError> {
         match self.workers.contains_key(&fence) {
             true => Ok(()),
@@ -196,8 +210,8 @@ impl<'a> Hot<'a> {
             return Recorded::Known(*state);
         }
         let mine = self.enter_lane(columns.lane.as_deref(), fence);
-        context.last_seq += 1;
-        let seq = context.last_seq;
+        context.numbers.seq += 1;
+        let seq = context.numbers.seq;
         self.known.insert(name, EventState::Received);
         self.new_events.push(NewRow {
             seq,
@@ -270,8 +284,8 @@ impl<'a> Hot<'a> {
         if let Some(id) = self.planned.get(&name).copied() {
             return self.plan_again(context, fence, id, now);
         }
-        context.last_delivery += 1;
-        let id = context.last_delivery;
+        context.numbers.delivery += 1;
+        let id = context.numbers.delivery;
         self.planned.insert(name, id);
         let parts = vec![Part::prepared(); columns.parts];
         self.tally.parts(&[], &parts);

@@ -72,9 +72,9 @@ fn number(context: &mut Context, row: &SqliteRow) -> Result<(), Failure> {
             let until = row.try_get(2)?;
             context.workers.insert(Fence::new(number), until);
         }
-        "workers" => context.last_fence = number,
-        "events" => context.last_seq = number,
-        "deliveries" => context.last_delivery = number,
+        "workers" => context.numbers.fence = number,
+        "events" => context.numbers.seq = number,
+        "deliveries" => context.numbers.delivery = number,
         _ => {}
     }
     Ok(())

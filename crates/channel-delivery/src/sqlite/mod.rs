@@ -16,6 +16,7 @@ mod save;
 mod schema;
 mod sweep;
 mod tally;
+mod wal;
 mod writer;
 
 use std::fmt;
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{ChannelId, ChatId};
+use channel_core::{ChannelId, ChatId, IdempotencyKey, Receipt};
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
 
@@ -48,7 +49,7 @@ pub enum Durability {
     Full,
     /// With the operating system (`PRAGMA synchronous = NORMAL`): a crash of the process takes
     /// nothing back. A crash of the machine or a power cut may take back the last commits,
-    /// all since the log was last copied back (up to 16 MB of it), though never one without
+    /// all since the log was last copied back (about 4 MB of it), though never one without
     /// those after it, and never damages the file: events that were acknowledged are lost
     /// then, and messages that were sent may be sent again.
     Relaxed,
@@ -117,12 +118,11 @@ impl SqliteStoreBuilder {
             return Err(error::config("the queue needs a place"));
         }
         self.files.create()?;
-        let connection = self.files.writer().await?;
         let readers: Readers = Arc::new(Mutex::new(self.files.readers()));
         let (queue, requests) = mpsc::channel(self.queue);
         let lock = WorkerLock::beside(&self.files.path);
         let path = self.files.path.clone();
-        let writer = Writer::new(self.files, connection, Arc::clone(&readers));
+        let writer = Writer::new(self.files, Arc::clone(&readers)).await?;
         tokio::spawn(writer.run(requests));
         Ok(SqliteStore {
             inner: Arc::new(Inner {
@@ -300,6 +300,25 @@ impl Store for SqliteStore {
         }
     }
 
+    async fn owned(
+        &self,
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        match self
+            .ask(Ask::Owned {
+                fence,
+                after,
+                limit,
+            })
+            .await?
+        {
+            Answer::Claimed(events) => Ok(events),
+            _ => Err(mixed_up()),
+        }
+    }
+
     async fn begin(
         &self,
         fence: Fence,
@@ -397,6 +416,50 @@ impl Store for SqliteStore {
             Answer::ClaimedDeliveries(deliveries) => Ok(deliveries),
             _ => Err(mixed_up()),
         }
+    }
+
+    async fn owned_deliveries(
+        &self,
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        let ask = Ask::OwnedDeliveries {
+            fence,
+            after,
+            limit,
+        };
+        match self.ask(ask).await? {
+            Answer::ClaimedDeliveries(deliveries) => Ok(deliveries),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn note_preview(
+        &self,
+        fence: Fence,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+        shown: &Receipt,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        self.ask_done(Ask::NotePreview {
+            fence,
+            channel: channel.as_str().to_owned(),
+            key: key.as_str().to_owned(),
+            shown: to_json(shown, "the preview")?,
+            now: to_millis(now),
+        })
+        .await
+    }
+
+    async fn preview(
+        &self,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let readers = self.readers();
+        Ok(read::preview(&readers, channel.as_str(), key.as_str()).await?)
     }
 
     async fn set_target(

@@ -44,6 +44,32 @@ pub(crate) async fn run(
                 Err(refusal) => Ok(Err(refusal)),
             }
         }
+        Ask::Owned {
+            fence,
+            after,
+            limit,
+        } => match context.check_alive(*fence) {
+            Ok(()) => claim::owned_events(connection, *fence, *after, *limit).await,
+            Err(refusal) => Ok(Err(refusal)),
+        },
+        Ask::OwnedDeliveries {
+            fence,
+            after,
+            limit,
+        } => match context.check_alive(*fence) {
+            Ok(()) => claim::owned_deliveries(connection, *fence, *after, *limit).await,
+            Err(refusal) => Ok(Err(refusal)),
+        },
+        Ask::NotePreview {
+            fence,
+            channel,
+            key,
+            shown,
+            now,
+        } => match context.check_alive(*fence) {
+            Ok(()) => note_preview(connection, channel, key, shown, *now).await,
+            Err(refusal) => Ok(Err(refusal)),
+        },
         Ask::SetTarget {
             channel,
             chat,
@@ -77,8 +103,8 @@ async fn enroll(
             .await?;
         context.workers.clear();
     }
-    context.last_fence += 1;
-    let fence = Fence::new(context.last_fence);
+    context.numbers.fence += 1;
+    let fence = Fence::new(context.numbers.fence);
     let query = "INSERT INTO workers (fence, worker, lease_until) VALUES (?, ?, ?)";
     let query = sqlx::query(query).bind(fence.number());
     let query = query.bind(worker.to_owned()).bind(until);
@@ -130,6 +156,21 @@ async fn set_target(
             .bind(channel.to_owned())
             .bind(chat.to_owned()),
     };
+    query.execute(connection).await?;
+    Ok(Ok(Answer::Done))
+}
+
+async fn note_preview(
+    connection: &mut SqliteConnection,
+    channel: &str,
+    key: &str,
+    shown: &str,
+    now: i64,
+) -> Answered {
+    let query = "INSERT INTO previews (channel, key, shown, noted_at) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (channel, key) DO UPDATE SET shown = ?3, noted_at = ?4";
+    let query = sqlx::query(query).bind(channel.to_owned());
+    let query = query.bind(key.to_owned()).bind(shown.to_owned()).bind(now);
     query.execute(connection).await?;
     Ok(Ok(Answer::Done))
 }

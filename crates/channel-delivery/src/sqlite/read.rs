@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use channel_core::Receipt;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -31,6 +32,18 @@ pub(crate) async fn dead_target(
     let query = query.bind(channel.to_owned()).bind(chat.to_owned());
     let found = query.bind(to_millis(now)).fetch_optional(pool).await?;
     Ok(found.map(|(until, reason)| (from_millis(until), reason)))
+}
+
+/// What shows an unfinished answer. A note that cannot be read says that there is something.
+pub(crate) async fn preview(
+    pool: &SqlitePool,
+    channel: &str,
+    key: &str,
+) -> Result<Option<Receipt>, Failure> {
+    let query = "SELECT shown FROM previews WHERE channel = ? AND key = ?";
+    let query = sqlx::query_scalar::<_, String>(query).bind(channel.to_owned());
+    let found = query.bind(key.to_owned()).fetch_optional(pool).await?;
+    Ok(found.map(|shown| serde_json::from_str(&shown).unwrap_or_default()))
 }
 
 pub(crate) async fn dead_events(

@@ -1,6 +1,8 @@
 //! Writes what a batch has changed, in one trip.
 
-use sqlx::SqliteConnection;
+use sqlx::query::Query;
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Sqlite, SqliteConnection};
 
 use super::codec::{parts_to_json, to_millis};
 use super::error::Failure;
@@ -8,11 +10,15 @@ use super::heap::{Heap, Rows};
 use super::hot::{DeliveryRow, EventRow, Hot, NewDeliveryRow, NewRow};
 use super::phase;
 use super::tally::Tally;
+use super::writer::in_log;
 use crate::worker::Fence;
 
 const HOT: &str = include_str!("sql/save.sql");
-/// The end of a transaction that ends with a batch.
-const COMMIT: &str = concat!(include_str!("sql/save.sql"), "COMMIT");
+/// The end of a transaction that ends with a batch, and how many frames the log holds then.
+const COMMIT: &str = concat!(
+    include_str!("sql/save.sql"),
+    "COMMIT; PRAGMA wal_checkpoint(NOOP)"
+);
 
 /// The parameters of the statements.
 #[derive(Default)]
@@ -28,12 +34,23 @@ struct Changes {
     tallies: Rows,
 }
 
-/// Writes it all, and commits if this is the end of the transaction.
-pub(crate) async fn hot(
+/// Writes it all.
+pub(crate) async fn hot(connection: &mut SqliteConnection, hot: Hot<'_>) -> Result<(), Failure> {
+    let changes = changes(connection, hot).await?;
+    changes.write(connection).await
+}
+
+/// Writes it all and commits; how many frames the log holds.
+pub(crate) async fn last(
     connection: &mut SqliteConnection,
-    mut hot: Hot<'_>,
-    is_last: bool,
-) -> Result<(), Failure> {
+    hot: Hot<'_>,
+) -> Result<usize, Failure> {
+    let changes = changes(connection, hot).await?;
+    let rows = changes.bound(COMMIT).fetch_all(connection).await?;
+    rows.last().map_or(Ok(0), in_log)
+}
+
+async fn changes(connection: &mut SqliteConnection, mut hot: Hot<'_>) -> Result<Changes, Failure> {
     for (fence, until) in &hot.renewed {
         renew(connection, *fence, *until).await?;
     }
@@ -43,7 +60,7 @@ pub(crate) async fn hot(
     let mut changes = Changes::default();
     changes.add(&hot)?;
     changes.tally(&mut hot.tally);
-    changes.write(connection, is_last).await
+    Ok(changes)
 }
 
 /// Writes counts alone.
@@ -53,7 +70,7 @@ pub(crate) async fn tally(
 ) -> Result<(), Failure> {
     let mut changes = Changes::default();
     changes.tally(tally);
-    changes.write(connection, false).await
+    changes.write(connection).await
 }
 
 impl Changes {
@@ -150,8 +167,13 @@ impl Changes {
         }
     }
 
-    async fn write(self, connection: &mut SqliteConnection, is_last: bool) -> Result<(), Failure> {
-        let query = sqlx::query(if is_last { COMMIT } else { HOT });
+    async fn write(self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        self.bound(HOT).execute(connection).await?;
+        Ok(())
+    }
+
+    fn bound(self, statements: &'static str) -> Query<'static, Sqlite, SqliteArguments> {
+        let query = sqlx::query(statements);
         let query = query.bind(self.words.into_bytes());
         let query = query.bind(self.new_events.into_json());
         let query = query.bind(self.events.into_json());
@@ -160,9 +182,7 @@ impl Changes {
         let query = query.bind(self.deliveries.into_json());
         let query = query.bind(self.moved_deliveries.into_json());
         let query = query.bind(self.cursors.into_json());
-        let query = query.bind(self.tallies.into_json());
-        query.execute(connection).await?;
-        Ok(())
+        query.bind(self.tallies.into_json())
     }
 }
 

@@ -9,7 +9,7 @@ const APPLICATION_ID: i64 = 0x4348_4456;
 
 /// Each entry leads to the schema version that is its place, counted from 1. Entries are
 /// never changed once released, only added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// Makes the tables, or brings them up to date.
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Failure> {

@@ -2,16 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sqlx::sqlite::SqlitePool;
-use sqlx::{Executor as _, SqliteConnection};
+use sqlx::sqlite::{SqlitePool, SqliteRow};
+use sqlx::{Executor as _, Row as _, SqliteConnection};
 use tokio::sync::mpsc;
 
 use super::ask::{Answer, Ask, Request};
 use super::error::{Failure, unavailable};
-use super::files::{Files, Watch, rescue};
-use super::hot::Hot;
+use super::files::{CHECKPOINT_PAGES, Files, Watch, rescue};
+use super::hot::{Hot, Numbers};
 use super::tally::Tally;
-use super::{load, rare, save};
+use super::wal::Log;
+use super::{load, rare, save, schema};
 use crate::store::StoreError;
 
 /// The most requests of one transaction.
@@ -26,19 +27,63 @@ type Answers = Vec<Result<Answer, StoreError>>;
 pub(crate) struct Writer {
     files: Files,
     /// `None` after a failure: opened again for the next batch.
-    connection: Option<SqliteConnection>,
+    open: Option<Open>,
     watch: Watch,
+    log: Log,
+    last: Numbers,
     readers: Readers,
 }
 
+/// The connections of the writer.
+#[derive(Debug)]
+struct Open {
+    connection: SqliteConnection,
+    anchor: SqliteConnection,
+    /// How many frames the log may hold before it is copied back.
+    checkpoint_at: usize,
+}
+
+impl Open {
+    async fn new(files: &Files, connection: SqliteConnection) -> Result<Self, Failure> {
+        Ok(Self {
+            connection,
+            anchor: files.anchor().await?,
+            checkpoint_at: CHECKPOINT_PAGES,
+        })
+    }
+
+    /// Closes without copying the log back.
+    async fn abandon(self) {
+        // In this order: who is not the last to close, or may not write, leaves the log alone.
+        let _ = sqlx::Connection::close(self.connection).await;
+        let _ = sqlx::Connection::close(self.anchor).await;
+    }
+}
+
+/// How many frames the log holds.
+async fn frames(connection: &mut SqliteConnection, pragma: &'static str) -> Result<usize, Failure> {
+    let row = sqlx::query(pragma).fetch_one(connection).await?;
+    in_log(&row)
+}
+
+/// The second column of what `PRAGMA wal_checkpoint` says.
+pub(crate) fn in_log(row: &SqliteRow) -> Result<usize, Failure> {
+    let frames: i64 = row.try_get(1)?;
+    Ok(usize::try_from(frames).unwrap_or(0))
+}
+
 impl Writer {
-    pub(crate) fn new(files: Files, connection: SqliteConnection, readers: Readers) -> Self {
-        Self {
+    pub(crate) async fn new(files: Files, readers: Readers) -> Result<Self, Failure> {
+        let mut connection = files.writer().await?;
+        schema::migrate(&mut connection).await?;
+        Ok(Self {
             watch: Watch::on(&files.path),
+            log: Log::beside(&files.path),
+            open: Some(Open::new(&files, connection).await?),
+            last: Numbers::default(),
             files,
-            connection: Some(connection),
             readers,
-        }
+        })
     }
 
     /// Works until all senders are gone.
@@ -49,12 +94,9 @@ impl Writer {
             let is_close = |request: &mut Request| matches!(request.ask, Ask::Close);
             closing.extend(requests.extract_if(.., is_close));
             self.serve(requests.drain(..)).await;
+            self.copy_back().await;
         }
-        self.readers().close().await;
-        if let Some(connection) = self.connection.take() {
-            // The log is copied back on the way out; if not now, then at the next start.
-            let _ = sqlx::Connection::close(connection).await;
-        }
+        self.close().await;
         for request in closing {
             let _ = request.reply.send(Ok(Answer::Done));
         }
@@ -93,17 +135,40 @@ impl Writer {
 
     /// Answers these requests in one transaction, which is committed when this returns.
     async fn transact(&mut self, asks: &[Ask]) -> Result<Answers, Failure> {
-        let mut connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.files.writer().await?,
+        let mut open = match self.open.take() {
+            Some(open) => open,
+            None => self.reopen().await?,
         };
-        let result = self.transact_on(&mut connection, asks).await;
-        if result.is_ok() {
-            self.connection = Some(connection);
-        } else {
-            self.start_over(connection).await;
+        let result = self.transact_on(&mut open.connection, asks).await;
+        let failure = match result {
+            Ok(answers) => {
+                self.open = Some(open);
+                return Ok(answers);
+            }
+            Err(failure) => failure,
+        };
+        // Who reads what is not there reads nonsense: nothing is wrong with the store itself.
+        match self.start_over(open).await {
+            true => Err(unavailable("its log was damaged").into()),
+            false => Err(failure),
         }
-        result
+    }
+
+    async fn reopen(&mut self) -> Result<Open, Failure> {
+        self.log.mend()?;
+        let connection = self.files.writer().await?;
+        let mut open = Open::new(&self.files, connection).await?;
+        // Who opens a log that has lost its end again meanwhile takes what is left for all of
+        // it, and begins to write there.
+        let frames = frames(&mut open.connection, "PRAGMA wal_checkpoint(NOOP)").await?;
+        if frames < self.log.count() {
+            self.log.is_cut_short();
+            open.abandon().await;
+            self.log.mend()?;
+            return Err(unavailable("its log was damaged").into());
+        }
+        schema::migrate(&mut open.connection).await?;
+        Ok(open)
     }
 
     async fn transact_on(
@@ -112,53 +177,151 @@ impl Writer {
         asks: &[Ask],
     ) -> Result<Answers, Failure> {
         self.watch.look()?;
-        let answers = apply(connection, asks).await?;
+        if self.log.look().is_err() {
+            self.follow(connection).await?;
+        }
+        let applied = apply(connection, asks, self.last).await?;
         self.watch.look()?;
-        Ok(answers)
+        if self.log.follow(applied.frames).is_err() {
+            self.follow(connection).await?;
+        }
+        self.last = applied.last;
+        Ok(applied.answers)
+    }
+
+    /// Looks at the log as SQLite sees it now: another process may have copied it back, and
+    /// begun it anew.
+    async fn follow(&mut self, connection: &mut SqliteConnection) -> Result<(), Failure> {
+        let frames = frames(connection, "PRAGMA wal_checkpoint(NOOP)").await?;
+        Ok(self.log.follow(frames)?)
     }
 
     /// Lets go of everything that is open, so that the next batch meets the files as they are.
-    async fn start_over(&mut self, connection: SqliteConnection) {
+    /// Whether the log was damaged, and is put right now or before the next batch.
+    async fn start_over(&mut self, mut open: Open) -> bool {
         self.watch.forget();
+        // Whatever has failed, the log may be the cause. There may be nothing to roll back.
+        let _ = open.connection.execute("ROLLBACK").await;
+        let _ = self.follow(&mut open.connection).await;
+        let _ = self.log.look_at_all();
         let fresh = self.files.readers();
         let old = {
             let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *readers, fresh)
         };
         old.close().await;
-        rescue(connection).await;
+        if self.log.can_mend() {
+            open.abandon().await;
+            // If this fails now, it is done before the next batch.
+            if let Err(error) = self.log.mend() {
+                tracing::error!(%error, "the log of the store is damaged");
+            }
+            return true;
+        }
+        self.log.forget();
+        let _ = sqlx::Connection::close(open.anchor).await;
+        rescue(open.connection).await;
+        false
     }
+
+    /// Copies the log back when it has grown, after everybody has an answer. What is copied
+    /// was looked at before; if the log is not the same afterwards, it is put right, and copied
+    /// back once more when the store is opened again.
+    async fn copy_back(&mut self) {
+        let frames_now = self.log.count();
+        let Some(mut open) = self.open.take_if(|open| frames_now >= open.checkpoint_at) else {
+            return;
+        };
+        let copied = async {
+            self.log.look_at_all()?;
+            frames(&mut open.connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
+            self.log.look_at_all()?;
+            Ok::<(), Failure>(())
+        };
+        match copied.await {
+            Ok(()) => {
+                // If somebody reads on and it cannot begin anew, not for each batch.
+                open.checkpoint_at = match frames_now < CHECKPOINT_PAGES * 2 {
+                    true => CHECKPOINT_PAGES,
+                    false => frames_now + CHECKPOINT_PAGES / 4,
+                };
+                self.open = Some(open);
+            }
+            Err(failure) => {
+                let error = StoreError::from(failure);
+                tracing::warn!(%error, "the log was not copied back");
+                self.start_over(open).await;
+            }
+        }
+    }
+
+    async fn close(&mut self) {
+        self.readers().close().await;
+        let Some(open) = self.open.take() else { return };
+        if self.log.look_at_all().is_err() {
+            self.start_over(open).await;
+            return;
+        }
+        let _ = sqlx::Connection::close(open.anchor).await;
+        // The log is copied back on the way out; if not now, then at the next start.
+        let _ = sqlx::Connection::close(open.connection).await;
+    }
+}
+
+/// What a transaction came to.
+struct Applied {
+    answers: Answers,
+    /// How many frames the log holds.
+    frames: usize,
+    last: Numbers,
 }
 
 /// Applies the requests in order and commits: those of every message together, the others
 /// one by one.
-async fn apply(connection: &mut SqliteConnection, asks: &[Ask]) -> Result<Answers, Failure> {
+async fn apply(
+    connection: &mut SqliteConnection,
+    asks: &[Ask],
+    last: Numbers,
+) -> Result<Applied, Failure> {
     let mut context = None;
     let mut answers = Vec::with_capacity(asks.len());
-    let mut is_committed = false;
+    let mut committed = None;
     for group in asks.chunk_by(|first, second| Hot::takes(first) && Hot::takes(second)) {
         if group.first().is_some_and(Hot::takes) {
             let mut hot = load::hot(connection, &mut context, group).await?;
             let context = context.get_or_insert_default();
+            context.raise(last);
             answers.extend(group.iter().map(|ask| hot.apply(context, ask)));
-            is_committed = answers.len() == asks.len();
-            save::hot(connection, hot, is_committed).await?;
+            if answers.len() == asks.len() {
+                committed = Some(save::last(connection, hot).await?);
+            } else {
+                save::hot(connection, hot).await?;
+            }
             continue;
         }
         if context.is_none() {
             context = Some(load::begin(connection).await?);
         }
         let context = context.get_or_insert_default();
+        context.raise(last);
         for ask in group {
             let mut tally = Tally::default();
             answers.push(rare::run(connection, context, ask, &mut tally).await?);
             save::tally(connection, &mut tally).await?;
         }
     }
-    if !is_committed {
-        connection.execute("COMMIT").await?;
-    }
-    Ok(answers)
+    let frames = match committed {
+        Some(frames) => frames,
+        None => {
+            connection.execute("COMMIT").await?;
+            frames(connection, "PRAGMA wal_checkpoint(NOOP)").await?
+        }
+    };
+    Ok(Applied {
+        answers,
+        frames,
+        last: context.map_or(last, |context| context.numbers),
+    })
 }
 
 fn refuse(asks: &[Ask], mut failure: Failure) -> Answers {

@@ -11,6 +11,7 @@ mod failpoint;
 mod outbox_crashes;
 mod outbox_doubt;
 mod outbox_flaky;
+mod outbox_limits;
 mod outbox_send;
 mod outbox_world;
 mod stores;

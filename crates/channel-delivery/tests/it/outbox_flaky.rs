@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{ChannelId, ChatId, Clock as _};
+use channel_core::Clock as _;
 use channel_delivery::{
-    Attempt, Counts, DeadDelivery, DeadEvent, DeliveryId, Fence, JournalEntry, MemoryStore,
-    NewDelivery, NewEvent, Outcome, Part, Planned, Recorded, Seq, Store, StoreError,
-    StoreErrorKind, StoredDelivery, StoredEvent, Swept, WorkerId,
+    DeliveryId, Fence, MemoryStore, NewDelivery, Part, Planned, Store, StoreError, StoreErrorKind,
+    StoreLayer, StoredDelivery,
 };
 
 use crate::outbox_world::FakePlatform;
@@ -133,15 +132,11 @@ impl FlakyStore {
 }
 
 #[async_trait]
-impl Store for FlakyStore {
-    async fn enroll(
-        &self,
-        worker: &WorkerId,
-        lease: Duration,
-        now: SystemTime,
-    ) -> Result<Fence, StoreError> {
-        self.inner.enroll(worker, lease, now).await
+impl StoreLayer for FlakyStore {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
     }
+
     async fn renew(
         &self,
         fence: Fence,
@@ -153,45 +148,7 @@ impl Store for FlakyStore {
         }
         self.inner.renew(fence, lease, now).await
     }
-    async fn leave(&self, fence: Fence, now: SystemTime) -> Result<(), StoreError> {
-        self.inner.leave(fence, now).await
-    }
-    async fn record(
-        &self,
-        fence: Fence,
-        events: Vec<NewEvent>,
-        now: SystemTime,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.record(fence, events, now).await
-    }
-    async fn cursor(&self, channel: &ChannelId) -> Result<Option<String>, StoreError> {
-        self.inner.cursor(channel).await
-    }
-    async fn claim(
-        &self,
-        fence: Fence,
-        limit: usize,
-        now: SystemTime,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        self.inner.claim(fence, limit, now).await
-    }
-    async fn begin(
-        &self,
-        fence: Fence,
-        event: Seq,
-        now: SystemTime,
-    ) -> Result<Attempt, StoreError> {
-        self.inner.begin(fence, event, now).await
-    }
-    async fn finish(
-        &self,
-        fence: Fence,
-        event: Seq,
-        outcome: Outcome,
-        now: SystemTime,
-    ) -> Result<(), StoreError> {
-        self.inner.finish(fence, event, outcome, now).await
-    }
+
     async fn plan(
         &self,
         fence: Fence,
@@ -200,6 +157,7 @@ impl Store for FlakyStore {
     ) -> Result<Planned, StoreError> {
         self.write(self.inner.plan(fence, delivery, now)).await
     }
+
     async fn update(
         &self,
         fence: Fence,
@@ -210,6 +168,7 @@ impl Store for FlakyStore {
         self.write(self.inner.update(fence, delivery, parts, now))
             .await
     }
+
     async fn claim_deliveries(
         &self,
         fence: Fence,
@@ -221,68 +180,5 @@ impl Store for FlakyStore {
             return Err(StoreError::new(StoreErrorKind::Unavailable, down));
         }
         self.inner.claim_deliveries(fence, limit, now).await
-    }
-    async fn set_target(
-        &self,
-        channel: &ChannelId,
-        chat: &ChatId,
-        dead: Option<(SystemTime, String)>,
-    ) -> Result<(), StoreError> {
-        self.inner.set_target(channel, chat, dead).await
-    }
-    async fn dead_target(
-        &self,
-        channel: &ChannelId,
-        chat: &ChatId,
-        now: SystemTime,
-    ) -> Result<Option<(SystemTime, String)>, StoreError> {
-        self.inner.dead_target(channel, chat, now).await
-    }
-    async fn dead_events(
-        &self,
-        after: Option<Seq>,
-        limit: usize,
-    ) -> Result<Vec<DeadEvent>, StoreError> {
-        self.inner.dead_events(after, limit).await
-    }
-    async fn retry_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
-        self.inner.retry_event(event, now).await
-    }
-    async fn drop_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
-        self.inner.drop_event(event, now).await
-    }
-    async fn dead_deliveries(
-        &self,
-        after: Option<DeliveryId>,
-        limit: usize,
-    ) -> Result<Vec<DeadDelivery>, StoreError> {
-        self.inner.dead_deliveries(after, limit).await
-    }
-    async fn retry_delivery(
-        &self,
-        delivery: DeliveryId,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
-        self.inner.retry_delivery(delivery, now).await
-    }
-    async fn drop_delivery(
-        &self,
-        delivery: DeliveryId,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
-        self.inner.drop_delivery(delivery, now).await
-    }
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.inner.counts().await
-    }
-    async fn journal(
-        &self,
-        after: Option<Seq>,
-        limit: usize,
-    ) -> Result<Vec<JournalEntry>, StoreError> {
-        self.inner.journal(after, limit).await
-    }
-    async fn sweep(&self, before: SystemTime, limit: usize) -> Result<Swept, StoreError> {
-        self.inner.sweep(before, limit).await
     }
 }

@@ -120,7 +120,7 @@ fn a_conversation_keeps_its_order_and_a_retry_blocks_no_other() {
 fn threads_of_one_chat_are_conversations_of_their_own() {
     let world = World::new(KEYED);
     let outbox = world.start();
-    world.platform.error("t1", error(ErrorKind::RateLimited));
+    world.platform.error("t1", error(ErrorKind::Unavailable));
     let channel = fake();
     let threaded = OutboundMessage::new(Target::chat("c").thread("1"), "t1");
     let sends = [threaded, to("c", "main")].map(|m| outbox.send(channel, m, None));

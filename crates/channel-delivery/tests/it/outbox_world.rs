@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use channel_core::{
     Body, Channel, ChannelId, ChannelInfo, Clock, Error, ErrorKind, Guarantees, History, Identity,
-    Limits, Message, MessageId, MessageRef, OutboundMessage, Parts, Platform, Random, Receipt,
-    Redelivery, Repeat, Result, Target, TextLimit, TextUnit,
+    Limits, Message, MessageId, MessageRef, OutboundMessage, Pacing, Parts, Platform, Random,
+    Receipt, Redelivery, Repeat, Result, Target, TextLimit, TextUnit,
 };
 use channel_delivery::{
     Counts, Failure, MemoryStore, Outbox, OutboxSettings, PartState, Spawn, Store, Worker,
@@ -336,6 +336,7 @@ pub(crate) struct World {
     pub(crate) settings: OutboxSettings,
     pub(crate) failures: Arc<Mutex<Vec<Failure>>>,
     pub(crate) repeat: Repeat,
+    pub(crate) pacing: Pacing,
     pub(crate) parts: bool,
     pub(crate) lease: Duration,
     tasks: RefCell<Arc<Tasks>>,
@@ -356,6 +357,7 @@ impl World {
             settings: OutboxSettings::default().report(report),
             failures,
             repeat,
+            pacing: Pacing::off(),
             parts: true,
             lease: LEASE,
             tasks: RefCell::default(),
@@ -373,7 +375,7 @@ impl World {
         let guarantees = Guarantees::new(Redelivery::Never, self.repeat);
         let info = ChannelInfo::new(CHANNEL.into(), Platform::new("fake"), limits);
         Arc::new(FakeChannel {
-            info: info.guarantees(guarantees),
+            info: info.guarantees(guarantees).pacing(self.pacing.clone()),
             platform: self.platform.clone(),
             parts: self.parts,
         })

@@ -10,7 +10,7 @@ use channel_core::{
     Events, History, IdempotencyKey, Identity, Media, OutboundMessage, Parts, React, Receipt,
     ReplyStream, Result, SocketServer, Stream, Typing, Webhook,
 };
-use channel_delivery::{Outbox, Seq, Worker};
+use channel_delivery::{Outbox, Previews, Seq, Worker};
 
 use super::Durable;
 
@@ -101,16 +101,11 @@ impl DurableChannel {
     }
 
     /// What shows the answer while it grows; `None` if only its final form is to be sent.
-    async fn preview(
-        &self,
-        ability: &dyn Stream,
-        to: &Destination,
-        key: Option<&IdempotencyKey>,
-    ) -> Option<Box<dyn ReplyStream>> {
+    async fn previews(&self, to: &Destination, key: Option<&IdempotencyKey>) -> Option<Previews> {
         if self.is_planned(key).await {
             return None;
         }
-        let opened = ability.stream(to).await;
+        let opened = self.outbox.previews(&self.inner.info().id, to, key).await;
         if let Err(error) = &opened {
             tracing::debug!(%error, "an answer grows unseen");
         }
@@ -184,19 +179,19 @@ impl Channel for DurableChannel {
 #[async_trait]
 impl Stream for DurableChannel {
     async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>> {
-        let Some(ability) = self.inner.as_stream() else {
+        if self.inner.as_stream().is_none() {
             return Err(channel_core::Error::new(
                 channel_core::ErrorKind::Unsupported,
                 "the channel cannot stream",
             ));
-        };
+        }
         // The key is taken when the stream opens, so that it does not depend on what else
         // is sent while it grows. A stream that cannot be opened has one too, and ends as a
         // message: were it an error, what the handler says instead would have the next key,
         // and would be said besides this by an attempt that can open it.
         let key = self.keyed(OutboundMessage::new(to.clone(), "")).key;
         Ok(Box::new(DurableStream {
-            inner: self.preview(ability, to, key.as_ref()).await,
+            previews: self.previews(to, key.as_ref()).await,
             channel: Arc::clone(&self.inner),
             outbox: self.outbox.clone(),
             answers: self.seq(),
@@ -208,7 +203,7 @@ impl Stream for DurableChannel {
 /// A growing reply whose final form is on record before it is shown.
 struct DurableStream {
     /// `None` if it is not shown while it grows.
-    inner: Option<Box<dyn ReplyStream>>,
+    previews: Option<Previews>,
     channel: Arc<dyn Channel>,
     outbox: Outbox,
     answers: Option<Seq>,
@@ -218,8 +213,8 @@ struct DurableStream {
 #[async_trait]
 impl ReplyStream for DurableStream {
     async fn show(&mut self, body: &Body) -> Result<()> {
-        match &mut self.inner {
-            Some(inner) => inner.show(body).await,
+        match &mut self.previews {
+            Some(previews) => previews.show(body).await,
             None => Ok(()),
         }
     }
@@ -229,14 +224,8 @@ impl ReplyStream for DurableStream {
             message.key = self.key;
         }
         let channel = &self.channel.info().id;
-        match self.inner {
-            Some(inner) => {
-                let outbox = &self.outbox;
-                outbox
-                    .finish_stream(inner, channel, message, self.answers)
-                    .await
-            }
-            None => self.outbox.send(channel, message, self.answers).await,
-        }
+        self.outbox
+            .finish_previews(self.previews, channel, message, self.answers)
+            .await
     }
 }

@@ -13,6 +13,7 @@ use channel_delivery::{
 use futures_util::FutureExt as _;
 
 use super::channel::DurableChannel;
+use super::recorder::Held;
 use super::{Durable, insist};
 use crate::driver::{Core, Entry, stopped};
 use crate::handle::{Handling, judge_and_handle};
@@ -42,6 +43,7 @@ pub(crate) struct Recorded {
     pub(crate) progress: Progress,
     pub(crate) turn: Turn,
     pub(crate) place: Place,
+    pub(crate) in_hand: Held,
 }
 
 /// How far an event has come, without the event itself.
@@ -77,6 +79,7 @@ pub(crate) async fn run(recorded: Recorded) {
         progress,
         turn,
         place,
+        in_hand,
     } = recorded;
     if let Some(durable) = &core.durable {
         let run = Run {
@@ -90,7 +93,7 @@ pub(crate) async fn run(recorded: Recorded) {
             tracing::error!(channel = %entry.channel.info().id, event = %seq, %error, "the event is left to the store");
         }
     }
-    drop(place);
+    drop((place, in_hand));
 }
 
 struct Run<'a> {
@@ -192,6 +195,9 @@ impl Run<'_> {
             };
             let is_dead = matches!(outcome, Outcome::Dead { .. });
             self.end(outcome).await?;
+            if next.is_none() {
+                channel_delivery::failpoint::hit("deleted");
+            }
             match next {
                 Some(next) => not_before = next,
                 None => return Ok(!is_dead),

@@ -3,12 +3,12 @@
 //! There is one, so that the order in which events are recorded is the order in which they
 //! enter their lanes, whether they come from a connection, a webhook or the backlog.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use channel_core::{ChannelId, Event, EventId, Refused};
+use channel_core::{ChannelId, Event, Refused};
 use channel_delivery::{
     EventState, NewEvent, Recorded, Seq, StoreError, StoreErrorKind, StoredEvent,
 };
@@ -18,6 +18,7 @@ use super::Durable;
 use super::job::{self, Progress};
 use crate::driver::{Core, Entry, stopped};
 use crate::lanes::{Job, Place};
+use crate::status::lock;
 
 /// How many requests share one write.
 const BATCH: usize = 256;
@@ -53,6 +54,42 @@ impl Unbroken {
     }
 }
 
+/// The events that this process is at work on, or has in a lane.
+#[derive(Debug, Clone, Default)]
+struct InHand(Arc<Mutex<HashMap<Seq, u32>>>);
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Held {
+    all: InHand,
+    event: Seq,
+}
+
+impl InHand {
+    fn has(&self, event: Seq) -> bool {
+        lock(&self.0).contains_key(&event)
+    }
+
+    /// Twice at once is possible: a dead event is revived before its job has quite ended.
+    fn take(&self, event: Seq) -> Held {
+        *lock(&self.0).entry(event).or_default() += 1;
+        let all = self.clone();
+        Held { all, event }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut all = lock(&self.all.0);
+        if let Some(times) = all.get_mut(&self.event) {
+            *times -= 1;
+            if *times == 0 {
+                all.remove(&self.event);
+            }
+        }
+    }
+}
+
 struct Recorder<'a> {
     core: &'a Arc<Core>,
     durable: &'a Durable,
@@ -60,11 +97,12 @@ struct Recorder<'a> {
     /// Whether the last look left something behind.
     backlog: bool,
     look_at: Duration,
-    /// The last place that the store has told us of.
-    last: Option<Seq>,
-    /// Events of which the store did not say whether it has them. If it has, they are ours:
-    /// nobody else takes them up, and when they come again they are known.
-    in_doubt: HashSet<(ChannelId, EventId)>,
+    /// Whether the store may have given us events and its answer was lost: nobody else takes
+    /// them up then, and when they come again they are known.
+    in_doubt: bool,
+    /// How far the look for them has come.
+    looked_at: Option<Seq>,
+    in_hand: InHand,
 }
 
 /// Records and feeds until the bot stops and every request has its answer.
@@ -84,8 +122,9 @@ pub(crate) async fn run(
             .collect(),
         backlog: true,
         look_at: Duration::ZERO,
-        last: None,
-        in_doubt: HashSet::new(),
+        in_doubt: false,
+        looked_at: None,
+        in_hand: InHand::default(),
     };
     let mut batch = Vec::new();
     loop {
@@ -158,42 +197,38 @@ impl Recorder<'_> {
                 }
             }
             Err(error) => {
-                if error.kind() == StoreErrorKind::Unavailable {
-                    let events = requests.iter().flat_map(|request| &request.events);
-                    let names =
-                        events.map(|(event, _, _)| (event.channel.clone(), event.id.clone()));
-                    self.in_doubt.extend(names);
-                }
+                self.doubt(&error);
                 refuse_all(requests, &error);
             }
         }
     }
 
-    /// Takes up what was recorded by a write whose answer was lost.
+    /// The store may have done what it was asked for.
+    fn doubt(&mut self, error: &StoreError) {
+        if error.kind() == StoreErrorKind::Unavailable {
+            self.in_doubt = true;
+            self.looked_at = None;
+        }
+    }
+
+    /// Takes up what the store has given us by a write whose answer was lost.
     async fn resolve(&mut self) -> Result<(), StoreError> {
-        while !self.in_doubt.is_empty() {
-            let store = self.durable.worker.store();
-            let page = store.journal(self.last, CLAIM).await?;
-            let is_last = page.len() < CLAIM;
-            for entry in page {
-                let mine = entry.owner == Some(self.durable.worker.fence());
-                let stored = entry.event;
-                self.last = self.last.max(Some(stored.seq));
-                let name = (stored.event.channel.clone(), stored.event.id.clone());
-                // What another worker has recorded meanwhile is not ours to begin.
-                let is_doubted = self.in_doubt.remove(&name);
-                if !is_doubted || !mine || stored.state != EventState::Received {
+        while self.in_doubt {
+            let worker = &self.durable.worker;
+            let owned = worker.store().owned(worker.fence(), self.looked_at, CLAIM);
+            let owned = owned.await?;
+            let is_last = owned.len() < CLAIM;
+            for event in owned {
+                self.looked_at = Some(event.seq);
+                if self.in_hand.has(event.seq) {
                     continue;
                 }
-                if let Some(entry) = self.entries.get(&name.0).cloned() {
-                    // Its place was given back when it was refused.
-                    self.start(&entry, stored, self.core.lanes.overbook());
+                if let Some(entry) = self.entries.get(&event.event.channel).cloned() {
+                    // If it was refused, its place was given back.
+                    self.start(&entry, event, self.core.lanes.overbook());
                 }
             }
-            if is_last {
-                // The store does not have the rest.
-                self.in_doubt.clear();
-            }
+            self.in_doubt = !is_last;
         }
         Ok(())
     }
@@ -203,7 +238,6 @@ impl Recorder<'_> {
         for (event, _, place) in request.events {
             match recorded.next() {
                 Some(Recorded::Fresh { seq, mine: true }) => {
-                    self.last = self.last.max(Some(seq));
                     let event = StoredEvent::new(seq, event, EventState::Received, 0, now);
                     self.start(&request.entry, event, place);
                 }
@@ -240,13 +274,15 @@ impl Recorder<'_> {
             Ok(claimed) => claimed,
             Err(error) => {
                 tracing::warn!(%error, "the backlog cannot be read");
+                self.doubt(&error);
                 return;
             }
         };
-        channel_delivery::failpoint::hit("claimed");
+        if !claimed.is_empty() {
+            channel_delivery::failpoint::hit("claimed");
+        }
         self.backlog = claimed.len() >= places.len();
         for event in claimed {
-            self.last = self.last.max(Some(event.seq));
             let Some(entry) = self.entries.get(&event.event.channel).cloned() else {
                 tracing::warn!(channel = %event.event.channel, event = %event.seq, "an event waits for a channel that is not there");
                 continue;
@@ -258,6 +294,7 @@ impl Recorder<'_> {
     }
 
     fn start(&self, entry: &Arc<Entry>, stored: StoredEvent, place: Place) {
+        let in_hand = self.in_hand.take(stored.seq);
         let (progress, event) = Progress::of(stored);
         let (lane, turn) = self.core.turn(event);
         let slot = turn.slot().cloned();
@@ -268,6 +305,7 @@ impl Recorder<'_> {
             progress,
             turn,
             place,
+            in_hand,
         });
         let job = Job {
             run: Box::pin(run),

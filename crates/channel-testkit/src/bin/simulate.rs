@@ -3,7 +3,8 @@
 //! `simulate --seeds 10000` runs seeds 0 to 9999 on all cores, `--from N` begins elsewhere;
 //! `simulate --seed N` runs one and prints what happens; `--bug NAME` plants a bug in either;
 //! `simulate --bugs` plants one bug after the other and says after how many seeds each was
-//! found, looking at `--seeds` at most.
+//! found, looking at `--seeds` at most. With `--hours 24` each of them lasts for so many
+//! simulated hours, with something going on in each.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -11,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{available_parallelism, scope};
 
-use channel_testkit::simulation::{Bug, Run, run};
+use channel_testkit::simulation::{Bug, Run, run_for};
 
 /// What to do.
 #[derive(Debug, Clone)]
@@ -21,9 +22,11 @@ struct Task {
     seed: Option<u64>,
     bug: Option<Bug>,
     all_bugs: bool,
+    hours: u64,
 }
 
-const USAGE: &str = "usage: simulate [--seeds N] [--from N] [--seed N] [--bug NAME] [--bugs]";
+const USAGE: &str =
+    "usage: simulate [--seeds N] [--from N] [--seed N] [--bug NAME] [--bugs] [--hours N]";
 
 fn main() -> ExitCode {
     match task(std::env::args().skip(1)) {
@@ -34,8 +37,9 @@ fn main() -> ExitCode {
         Ok(Task {
             seed: Some(seed),
             bug,
+            hours,
             ..
-        }) => one(seed, bug),
+        }) => one(hours, seed, bug),
         Ok(task) if task.all_bugs => bugs(&task),
         Ok(task) => many(&task),
     }
@@ -48,6 +52,7 @@ fn task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
         seed: None,
         bug: None,
         all_bugs: false,
+        hours: 0,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || {
@@ -64,6 +69,7 @@ fn task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
                 let bug = name.parse().map_err(|error| format!("{error}: {name}"))?;
                 task.bug = Some(bug);
             }
+            "--hours" => task.hours = number(value()?)?,
             "--bugs" => task.all_bugs = true,
             _ => return Err(format!("unknown argument {argument}")),
         }
@@ -77,8 +83,8 @@ fn say(line: &str) {
 }
 
 /// Runs one seed and tells what happens.
-fn one(seed: u64, bug: Option<Bug>) -> ExitCode {
-    let run = run(seed, bug, true);
+fn one(hours: u64, seed: u64, bug: Option<Bug>) -> ExitCode {
+    let run = run_for(hours, seed, bug, true);
     run.trace.iter().for_each(|line| say(line));
     match &run.violation {
         None => {
@@ -117,7 +123,7 @@ fn seeds(task: &Task, bug: Option<Bug>, first: bool) -> Sum {
                     if number >= task.seeds {
                         break;
                     }
-                    let run = run(task.from + number, bug, false);
+                    let run = run_for(task.hours, task.from + number, bug, false);
                     let broken = run.violation.is_some();
                     add(&sum, run);
                     if broken && first {

@@ -241,6 +241,19 @@ impl Stream for MemoryChannel {
             last: None,
         }))
     }
+
+    async fn resume(
+        &self,
+        to: &Destination,
+        shown: &Receipt,
+    ) -> Result<Option<Box<dyn ReplyStream>>> {
+        Ok(Some(Box::new(Growing {
+            channel: self.clone(),
+            to: to.clone(),
+            shown: shown.first().cloned(),
+            last: None,
+        })))
+    }
 }
 
 /// An answer that is edited as it grows.
@@ -289,6 +302,10 @@ impl ReplyStream for Growing {
             // Finishing makes up for it.
             _ => Ok(()),
         }
+    }
+
+    fn shown(&self) -> Option<Receipt> {
+        Some(Receipt::new(self.shown.iter().cloned().collect()))
     }
 
     async fn finish(self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {

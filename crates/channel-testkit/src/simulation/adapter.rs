@@ -7,8 +7,8 @@ use std::time::Duration;
 use channel_core::{
     Acknowledge, Body, Channel, ChannelId, ChannelInfo, ChatId, Clock as _, Connection,
     Destination, Error, ErrorKind, Events, History, Identity, Limits, Message, MessageId,
-    MessageRef, OutboundMessage, Parts, Receipt, Received, ReplyStream, Result, Stream, Target,
-    TextLimit, TextUnit, async_trait,
+    MessageRef, OutboundMessage, Parts, Receipt, Received, ReplyStream, Result, Scope, Stream,
+    Target, TextLimit, TextUnit, async_trait,
 };
 use futures_core::stream::BoxStream;
 use futures_util::stream;
@@ -18,7 +18,7 @@ use super::gate::Gate;
 use super::hazard::Hazard;
 use super::platform::{CHANNEL, NAME, Platform, Request};
 use super::scenario::Receiving;
-use super::words::parts;
+use super::words::{parts, payload};
 use crate::wait::lock;
 
 /// How long an idle connection waits before it looks again.
@@ -74,6 +74,10 @@ impl Adapter {
         let limits = Limits::new(TextLimit::new(4096, TextUnit::Utf16));
         let info = ChannelInfo::new(ChannelId::new(CHANNEL), NAME, limits)
             .guarantees(hazard.scenario.guarantees());
+        let info = match bug {
+            Some(Bug::DeclaresNoPace) => info,
+            _ => info.pacing(hazard.scenario.pacing()),
+        };
         let inner = Arc::new(Inner {
             info,
             gate: Arc::clone(gate),
@@ -106,7 +110,13 @@ impl Adapter {
     }
 
     /// One request, from the bot to the platform and back.
-    async fn request(&self, chat: &ChatId, text: &str, key: Option<&str>) -> Result<MessageRef> {
+    async fn request(
+        &self,
+        chat: &ChatId,
+        text: &str,
+        key: Option<&str>,
+        edits: Option<&MessageRef>,
+    ) -> Result<MessageRef> {
         let Inner {
             gate,
             hazard,
@@ -118,6 +128,7 @@ impl Adapter {
         if hazard.crashes(rates.send_crash) {
             gate.die::<()>(&format!("before {text:?} leaves")).await;
         }
+        let left = world.elapsed();
         // On its way it does not matter what becomes of the process.
         let way = world.span(hazard.scenario.platform_delay);
         world.clock.sleep(way).await;
@@ -127,10 +138,12 @@ impl Adapter {
             return Err(error.on(NAME, "send message"));
         }
         let request = Request {
-            sender: (gate.number, self.beside),
+            sender: self.sender(),
             chat,
             text,
             key,
+            edits,
+            left,
         };
         let answer = platform.arrive(&request);
         if hazard.crashes(rates.send_crash) {
@@ -147,24 +160,48 @@ impl Adapter {
             };
             return Err(Error::new(kind, "no answer").on(NAME, "send message"));
         }
+        if let Err(error) = &answer
+            && error.limited() == Scope::Channel
+            && let Some(wait) = error.retry_after()
+        {
+            platform.told(self.sender(), wait);
+        }
         answer.map_err(|error| error.on(NAME, "send message"))
     }
 
-    async fn send_text(&self, chat: &ChatId, text: &str, key: Option<&str>) -> Result<Receipt> {
+    fn sender(&self) -> (u64, bool) {
+        (self.inner.gate.number, self.beside)
+    }
+
+    async fn send_text(
+        &self,
+        chat: &ChatId,
+        text: &str,
+        key: Option<&str>,
+        edits: Option<&MessageRef>,
+    ) -> Result<Receipt> {
+        if self.has(Bug::WaitsWhileSending) && self.inner.hazard.scenario.paced.is_some() {
+            self.inner.gate.sleep(Duration::from_secs(3)).await;
+        }
+        self.inner.gate.pass().await;
+        let what = payload(text).unwrap_or("a note");
+        self.inner
+            .platform
+            .leaves(self.sender(), chat.as_str(), what);
         let key = key.filter(|_| !self.has(Bug::DropsKeys));
         if self.has(Bug::SaysSentTooSoon) && self.inner.hazard.world.chance(200) {
             let at = MessageRef::new(chat.clone(), MessageId::from("soon"));
             return Ok(Receipt::new(vec![at]));
         }
-        let sent = self.request(chat, text, key).await;
+        let sent = self.request(chat, text, key, edits).await;
         if self.has(Bug::SendsTwice) && sent.is_ok() {
-            let _ = self.request(chat, text, Some("another")).await;
+            let _ = self.request(chat, text, Some("another"), None).await;
         }
         if self.has(Bug::SendsAgainLater) && sent.is_err() {
             let (again, chat, text) = (self.clone(), chat.clone(), text.to_owned());
             tokio::spawn(async move {
                 again.inner.gate.sleep(Duration::from_secs(60)).await;
-                let _ = again.request(&chat, &text, None).await;
+                let _ = again.request(&chat, &text, None, None).await;
             });
         }
         if self.has(Bug::KeepsEverySend) {
@@ -176,6 +213,7 @@ impl Adapter {
         }
         let forgets = self.has(Bug::DropsRetryAfter);
         match sent {
+            Err(error) if self.has(Bug::LimitsOneChat) => Err(error.with_limited(Scope::Chat)),
             Err(error) if forgets && error.retry_after().is_some() => {
                 let error = Error::new(error.kind(), error.message().to_owned());
                 Err(error.on(NAME, "send message"))
@@ -261,7 +299,7 @@ impl Channel for Adapter {
                 0 => key.as_str().to_owned(),
                 number => format!("{key}/{number}"),
             });
-            match self.send_text(chat, text, key.as_deref()).await {
+            match self.send_text(chat, text, key.as_deref(), None).await {
                 Ok(sent) => receipt.messages.extend(sent.messages),
                 Err(error) if receipt.messages.is_empty() => return Err(error),
                 Err(error) => return Err(error.with_delivered(receipt)),
@@ -303,12 +341,12 @@ impl Parts for Adapter {
         };
         let chat = &message.to.target().chat;
         let key = message.key.as_ref().map(|key| key.as_str());
-        let sent = self.send_text(chat, text, key).await;
+        let sent = self.send_text(chat, text, key, None).await;
         if self.has(Bug::SendsAhead)
             && sent.is_ok()
             && let Some(next) = texts.get(part + 1)
         {
-            let _ = self.request(chat, next, key).await;
+            let _ = self.request(chat, next, key, None).await;
         }
         sent
     }
@@ -442,42 +480,113 @@ impl Events for Adapter {
     }
 }
 
-/// An answer that grows: previews beside the ledger, the final message in it.
+/// An answer that grows: a message that is edited.
 struct Growing {
     adapter: Adapter,
+    chat: ChatId,
     last: Option<Duration>,
+    shown: Option<MessageRef>,
+    /// Something may be shown that we cannot name.
+    blind: bool,
     /// Previews that wait, with the bug that lets them.
     queued: u32,
 }
 
+impl Growing {
+    fn new(adapter: &Adapter, to: &Destination, shown: Option<MessageRef>) -> Box<Self> {
+        Box::new(Self {
+            adapter: adapter.clone(),
+            chat: to.target().chat.clone(),
+            last: None,
+            shown,
+            blind: false,
+            queued: 0,
+        })
+    }
+
+    /// One preview, from the bot to the platform and back.
+    async fn preview(&mut self, of: &str) {
+        let Inner {
+            gate,
+            hazard,
+            platform,
+            ..
+        } = &*self.adapter.inner;
+        let (world, rates) = (&hazard.world, hazard.scenario.rates);
+        platform.leaves(self.adapter.sender(), self.chat.as_str(), "a preview");
+        if hazard.crashes(rates.send_crash) {
+            gate.die::<()>("before a preview leaves").await;
+        }
+        world
+            .clock
+            .sleep(world.span(hazard.scenario.platform_delay))
+            .await;
+        if world.fault(rates.send_error) {
+            return;
+        }
+        let at = platform.preview(&self.chat, of, self.shown.as_ref());
+        if hazard.crashes(rates.send_crash) {
+            gate.die::<()>("after a preview is shown").await;
+        }
+        let lost = world.fault(rates.lost_answer);
+        gate.sleep(world.span(hazard.scenario.platform_delay)).await;
+        if !lost {
+            self.shown = Some(at);
+        } else if self.shown.is_none() {
+            self.blind = true;
+        }
+    }
+}
+
 #[async_trait]
 impl Stream for Adapter {
-    async fn stream(&self, _: &Destination) -> Result<Box<dyn ReplyStream>> {
+    async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>> {
         self.inner.gate.pass().await;
-        Ok(Box::new(Growing {
-            adapter: self.clone(),
-            last: None,
-            queued: 0,
-        }))
+        Ok(Growing::new(self, to, None))
+    }
+
+    async fn resume(
+        &self,
+        to: &Destination,
+        shown: &Receipt,
+    ) -> Result<Option<Box<dyn ReplyStream>>> {
+        self.inner.gate.pass().await;
+        let shown = shown.first().cloned();
+        if self.has(Bug::ResumesAnew) {
+            return Ok(Some(Growing::new(self, to, None)));
+        }
+        let resumes = self.inner.hazard.scenario.resumes;
+        Ok(resumes.then(|| Growing::new(self, to, shown) as _))
     }
 }
 
 #[async_trait]
 impl ReplyStream for Growing {
-    async fn show(&mut self, _: &Body) -> Result<()> {
-        let Inner { gate, hazard, .. } = &*self.adapter.inner;
-        let now = hazard.world.elapsed();
+    async fn show(&mut self, body: &Body) -> Result<()> {
+        self.adapter.inner.gate.pass().await;
+        let now = self.adapter.inner.hazard.world.elapsed();
         let early = self
             .last
             .is_some_and(|last| now.saturating_sub(last) < PREVIEW_PAUSE);
-        if early {
-            self.queued += 1;
+        self.queued += 1;
+        if early || self.blind {
             return Ok(());
         }
         self.last = Some(now);
-        gate.sleep(hazard.world.span(hazard.scenario.platform_delay))
-            .await;
+        let more = if self.adapter.has(Bug::ShowsMorePreviews) {
+            5
+        } else {
+            0
+        };
+        for _ in 0..=more {
+            self.preview(text_of(body)).await;
+        }
         Ok(())
+    }
+
+    fn shown(&self) -> Option<Receipt> {
+        let shown = Receipt::new(self.shown.iter().cloned().collect());
+        (!self.blind).then_some(shown)
     }
 
     async fn finish(self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {
@@ -485,6 +594,15 @@ impl ReplyStream for Growing {
             let wait = PREVIEW_PAUSE * self.queued * 2;
             self.adapter.inner.gate.sleep(wait).await;
         }
-        self.adapter.send(&message).await
+        let text = text_of(&message.body);
+        let key = message.key.as_ref().map(|key| key.as_str());
+        match &self.shown {
+            Some(at) => {
+                self.adapter
+                    .send_text(&self.chat, text, key, Some(at))
+                    .await
+            }
+            None => self.adapter.send(&message).await,
+        }
     }
 }

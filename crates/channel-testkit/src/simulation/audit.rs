@@ -287,6 +287,7 @@ impl Ledger {
             owner: fence.number(),
             parts: stored.parts.clone(),
             begun: vec![SystemTime::UNIX_EPOCH; stored.parts.len()],
+            marked: vec![Duration::ZERO; stored.parts.len()],
         };
         rows.deliveries.insert(id, row);
     }
@@ -353,6 +354,11 @@ impl Ledger {
                 // not ask again whether the chat is dead.
                 let asked = changes.len() == 1 && self.is_undisturbed();
                 *begun = if asked { now } else { SystemTime::UNIX_EPOCH };
+            }
+            if part.state == PartState::Sending
+                && let Some(marked) = row.marked.get_mut(*index)
+            {
+                *marked = self.world.elapsed();
             }
             *place = part.clone();
         }

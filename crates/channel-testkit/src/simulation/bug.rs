@@ -79,7 +79,7 @@ bugs! {
         breaks [NoSecondEffect NoLies EndsInAFinalState];
     /// A key that was planned is planned again, as something new.
     PlansAKeyTwice = "plans-a-key-twice"
-        breaks [NoSecondEffect];
+        breaks [NoSecondEffect SentOnlyAsPlanned];
     /// Every attempt is the first one.
     ForgetsAttempts = "forgets-attempts"
         breaks [LegalTransitions];
@@ -145,7 +145,28 @@ bugs! {
         breaks [BoundedMemory SentOnlyAsPlanned NoSecondEffect DoublesAreMarked RetryAfterObeyed];
     /// The adapter queues previews, and the final message behind them.
     QueuesPreviews = "queues-previews"
-        breaks [FinalsBeforePreviews];
+        breaks [FinalsBeforePreviews MarkedWhenItLeaves];
+    /// The adapter does not say how fast it may send.
+    DeclaresNoPace = "declares-no-pace"
+        breaks [PacedAsDeclared];
+    /// The adapter shows previews that nobody has asked for.
+    ShowsMorePreviews = "shows-more-previews"
+        breaks [PacedAsDeclared];
+    /// The adapter forgets that a rate limit is the whole bot's.
+    LimitsOneChat = "limits-one-chat"
+        breaks [RetryAfterObeyed];
+    /// The adapter spaces its requests out by itself, while they are marked as being sent.
+    WaitsWhileSending = "waits-while-sending"
+        breaks [MarkedWhenItLeaves PacedAsDeclared];
+    /// The store does not say again what it has handed out.
+    ForgetsWhatItGave = "forgets-what-it-gave"
+        breaks [EndsInAFinalState];
+    /// The store forgets which messages show an answer.
+    ForgetsPreviews = "forgets-previews"
+        breaks [NoPreviewLeftBehind];
+    /// The adapter shows an answer anew instead of going on with it.
+    ResumesAnew = "resumes-anew"
+        breaks [NoPreviewLeftBehind];
     /// The adapter keeps something of each message that it has sent.
     KeepsEverySend = "keeps-every-send"
         breaks [BoundedMemory];

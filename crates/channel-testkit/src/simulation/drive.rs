@@ -1,7 +1,8 @@
 //! One simulation, from its seed to its verdict.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::invariant::{Invariant, Violation};
 use super::ledger::Ledger;
 use super::platform::Platform;
 use super::process::Process;
-use super::scenario::{Receiving, Scenario};
+use super::scenario::{Receiving, Scenario, Window};
 use super::world::World;
 use super::{verdict, webhook};
 use crate::wait::lock;
@@ -63,6 +64,8 @@ pub(super) struct Simulation {
     pub(super) store: Arc<FlawedStore>,
     pub(super) bug: Option<Bug>,
     pub(super) processes: Mutex<Vec<Arc<Process>>>,
+    /// Previews that were reported to stay behind: the key of each, and its messages.
+    pub(super) left_behind: Mutex<Vec<(String, Vec<String>)>>,
     /// How far each message is that nobody asked for.
     pub(super) sayings: Mutex<Vec<Saying>>,
     attempts: Mutex<BTreeMap<usize, u32>>,
@@ -70,11 +73,13 @@ pub(super) struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64, bug: Option<Bug>, traced: bool) -> Arc<Self> {
+    fn new(seed: u64, bug: Option<Bug>, traced: bool, hours: u64) -> Arc<Self> {
         let world = World::new(seed, traced);
-        let scenario = Arc::new(Scenario::draw(&world));
+        let scenario = Arc::new(Scenario::draw(&world, hours));
         world.note(|| format!("seed {seed}: {scenario:#?}"));
         let ledger = Ledger::new(&world);
+        let is_paced = scenario.paced.is_some();
+        ledger.is_paced.store(is_paced, Ordering::Relaxed);
         let unasked = scenario.unasked.len();
         Arc::new(Self {
             platform: Arc::new(Platform::new(&world, &scenario, &ledger)),
@@ -84,6 +89,7 @@ impl Simulation {
             scenario,
             bug,
             processes: Mutex::default(),
+            left_behind: Mutex::default(),
             sayings: Mutex::new(vec![Saying::Open; unasked]),
             attempts: Mutex::default(),
             started: Mutex::new(0),
@@ -196,9 +202,9 @@ impl Simulation {
 /// What the operator still has to do.
 struct Plan {
     second: Option<Duration>,
-    pause: Option<(Duration, Duration)>,
+    pauses: VecDeque<Window>,
     paused: Option<(Arc<Process>, Duration)>,
-    restart: Option<Duration>,
+    restarts: VecDeque<Duration>,
     jump: Option<(Duration, i64)>,
     revives: bool,
     /// When the next process is started in place of one that is over.
@@ -208,14 +214,20 @@ struct Plan {
     calm_since: Option<Duration>,
 }
 
+fn sorted<T: Copy + Ord>(all: &[T]) -> VecDeque<T> {
+    let mut sorted = all.to_vec();
+    sorted.sort_unstable();
+    sorted.into()
+}
+
 impl Plan {
     fn new(simulation: &Simulation) -> Self {
         let scenario = &simulation.scenario;
         Self {
             second: scenario.second,
-            pause: scenario.pause,
+            pauses: sorted(&scenario.pauses),
             paused: None,
-            restart: scenario.restart,
+            restarts: sorted(&scenario.restarts),
             jump: scenario.jump,
             revives: scenario.revives,
             next_start: None,
@@ -238,12 +250,13 @@ impl Plan {
             simulation.start_process();
         }
         let alive = simulation.alive();
-        if is_due(&mut self.restart)
+        if self.restarts.pop_front_if(|at| now >= *at).is_some()
             && let Some(first) = alive.first()
         {
             first.stop();
         }
-        if let Some((_, span)) = self.pause.take_if(|(from, _)| now >= *from)
+        if self.paused.is_none()
+            && let Some((_, span)) = self.pauses.pop_front_if(|(from, _)| now >= *from)
             && let Some(first) = alive.first()
         {
             first.gate.pause();
@@ -299,7 +312,14 @@ impl Plan {
 /// Runs the simulation of one seed. The same seed takes the same steps each time.
 #[must_use]
 pub fn run(seed: u64, bug: Option<Bug>, traced: bool) -> Run {
-    let simulation = Simulation::new(seed, bug, traced);
+    run_for(0, seed, bug, traced)
+}
+
+/// Runs one that lasts for so many simulated hours, with something going on in each of them;
+/// with none it is [`run`], which lasts for as long as its minute or two take.
+#[must_use]
+pub fn run_for(hours: u64, seed: u64, bug: Option<Bug>, traced: bool) -> Run {
+    let simulation = Simulation::new(seed, bug, traced, hours);
     let idle = Arc::clone(&simulation.world);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .on_thread_park(move || idle.idle())

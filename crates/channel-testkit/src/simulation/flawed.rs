@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{ChannelId, ChatId, EventId, IdempotencyKey};
+use channel_core::{ChannelId, ChatId, EventId, IdempotencyKey, Receipt};
 use channel_delivery::{
-    Attempt, Counts, DeadDelivery, DeadEvent, DeliveryId, Fence, JournalEntry, MemoryStore,
-    NewDelivery, NewEvent, Outcome, Part, PartState, Planned, Recorded, Seq, Store, StoreError,
-    StoreErrorKind, StoredDelivery, StoredEvent, Swept, WorkerId,
+    Attempt, DeliveryId, Fence, MemoryStore, NewDelivery, NewEvent, Outcome, Part, PartState,
+    Planned, Recorded, Seq, Store, StoreError, StoreErrorKind, StoreLayer, StoredDelivery,
+    StoredEvent, WorkerId,
 };
 
 use super::bug::Bug;
@@ -189,7 +189,11 @@ impl FlawedStore {
 }
 
 #[async_trait]
-impl Store for FlawedStore {
+impl StoreLayer for FlawedStore {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
     async fn enroll(
         &self,
         worker: &WorkerId,
@@ -215,10 +219,6 @@ impl Store for FlawedStore {
             return Ok(());
         }
         self.inner.renew(fence, lease, now).await
-    }
-
-    async fn leave(&self, fence: Fence, now: SystemTime) -> Result<(), StoreError> {
-        self.inner.leave(fence, now).await
     }
 
     async fn record(
@@ -252,6 +252,41 @@ impl Store for FlawedStore {
             _ => {}
         }
         Ok(claimed)
+    }
+
+    async fn owned(
+        &self,
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        if self.has(Bug::ForgetsWhatItGave) {
+            return Ok(Vec::new());
+        }
+        self.inner.owned(fence, after, limit).await
+    }
+
+    async fn owned_deliveries(
+        &self,
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        if self.has(Bug::ForgetsWhatItGave) {
+            return Ok(Vec::new());
+        }
+        self.inner.owned_deliveries(fence, after, limit).await
+    }
+
+    async fn preview(
+        &self,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        if self.has(Bug::ForgetsPreviews) {
+            return Ok(None);
+        }
+        self.inner.preview(channel, key).await
     }
 
     async fn begin(
@@ -355,15 +390,6 @@ impl Store for FlawedStore {
         Ok(claimed)
     }
 
-    async fn set_target(
-        &self,
-        channel: &ChannelId,
-        chat: &ChatId,
-        dead: Option<(SystemTime, String)>,
-    ) -> Result<(), StoreError> {
-        self.inner.set_target(channel, chat, dead).await
-    }
-
     async fn dead_target(
         &self,
         channel: &ChannelId,
@@ -374,61 +400,5 @@ impl Store for FlawedStore {
             return Ok(None);
         }
         self.inner.dead_target(channel, chat, now).await
-    }
-
-    async fn dead_events(
-        &self,
-        after: Option<Seq>,
-        limit: usize,
-    ) -> Result<Vec<DeadEvent>, StoreError> {
-        self.inner.dead_events(after, limit).await
-    }
-
-    async fn retry_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
-        self.inner.retry_event(event, now).await
-    }
-
-    async fn drop_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
-        self.inner.drop_event(event, now).await
-    }
-
-    async fn dead_deliveries(
-        &self,
-        after: Option<DeliveryId>,
-        limit: usize,
-    ) -> Result<Vec<DeadDelivery>, StoreError> {
-        self.inner.dead_deliveries(after, limit).await
-    }
-
-    async fn retry_delivery(
-        &self,
-        delivery: DeliveryId,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
-        self.inner.retry_delivery(delivery, now).await
-    }
-
-    async fn drop_delivery(
-        &self,
-        delivery: DeliveryId,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
-        self.inner.drop_delivery(delivery, now).await
-    }
-
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.inner.counts().await
-    }
-
-    async fn journal(
-        &self,
-        after: Option<Seq>,
-        limit: usize,
-    ) -> Result<Vec<JournalEntry>, StoreError> {
-        self.inner.journal(after, limit).await
-    }
-
-    async fn sweep(&self, before: SystemTime, limit: usize) -> Result<Swept, StoreError> {
-        self.inner.sweep(before, limit).await
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::scenario::Scenario;
+use super::scenario::{Scenario, is_in};
 use super::world::World;
 
 /// Decides at every seam whether it fails this time.
@@ -26,10 +26,7 @@ impl Hazard {
     /// Whether a call of the store fails and writes nothing.
     pub(super) fn store_fails(&self) -> bool {
         let now = self.world.elapsed();
-        let out = self
-            .scenario
-            .outage
-            .is_some_and(|(from, span)| (from..from + span).contains(&now));
+        let out = is_in(&self.scenario.outages, now);
         if out && !self.world.is_calm() {
             self.world.disturb();
             return true;

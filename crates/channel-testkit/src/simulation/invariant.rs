@@ -34,13 +34,19 @@ pub enum Invariant {
     NoLies,
     /// Previews do not keep a final message waiting.
     FinalsBeforePreviews,
+    /// Requests leave no faster than the buckets allow that the channel declares.
+    PacedAsDeclared,
+    /// A part is marked as being sent when it leaves, and not while it waits for its turn.
+    MarkedWhenItLeaves,
+    /// No preview stays beside the answer that it was to become, unless that is reported.
+    NoPreviewLeftBehind,
     /// Nothing is kept of what is done.
     BoundedMemory,
 }
 
 impl Invariant {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::RecordedBeforeAcknowledged,
         Self::EndsInAFinalState,
         Self::InOrder,
@@ -53,6 +59,9 @@ impl Invariant {
         Self::DeadTargetsRemembered,
         Self::NoLies,
         Self::FinalsBeforePreviews,
+        Self::PacedAsDeclared,
+        Self::MarkedWhenItLeaves,
+        Self::NoPreviewLeftBehind,
         Self::BoundedMemory,
     ];
 }
@@ -72,6 +81,9 @@ impl fmt::Display for Invariant {
             Self::DeadTargetsRemembered => "dead targets remembered",
             Self::NoLies => "no lies",
             Self::FinalsBeforePreviews => "finals before previews",
+            Self::PacedAsDeclared => "paced as declared",
+            Self::MarkedWhenItLeaves => "marked when it leaves",
+            Self::NoPreviewLeftBehind => "no preview left behind",
             Self::BoundedMemory => "bounded memory",
         })
     }

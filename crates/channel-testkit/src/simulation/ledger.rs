@@ -5,6 +5,7 @@
 //! `channel_delivery::Store`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +20,9 @@ use crate::wait::lock;
 /// How long a final message may take where nothing goes wrong: a few writes and a request.
 const FINAL_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a part may be marked as being sent before it leaves.
+const MARKED_FOR: Duration = Duration::from_millis(500);
+
 /// How long after a chat was remembered as dead a request may still be on its way.
 const ON_THE_WAY: Duration = Duration::from_secs(10);
 
@@ -26,6 +30,8 @@ const ON_THE_WAY: Duration = Duration::from_secs(10);
 pub(super) struct Ledger {
     pub(super) world: Arc<World>,
     pub(super) rows: Mutex<Rows>,
+    /// Whether messages wait for their turn.
+    pub(super) is_paced: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +70,8 @@ pub(super) struct DeliveryRow {
     pub(super) parts: Vec<Part>,
     /// When the present attempt of each part began.
     pub(super) begun: Vec<SystemTime>,
+    /// When each part was last marked as being sent, on the clock that does not jump.
+    pub(super) marked: Vec<Duration>,
 }
 
 impl Rows {
@@ -84,6 +92,7 @@ impl Ledger {
         Arc::new(Self {
             world: Arc::clone(world),
             rows: Mutex::default(),
+            is_paced: AtomicBool::new(false),
         })
     }
 
@@ -137,11 +146,35 @@ impl Ledger {
         let Some(asked) = rows.finals.remove(payload) else {
             return;
         };
+        if self.is_paced.load(Ordering::Relaxed) {
+            // It may stand behind other messages.
+            return;
+        }
         let waited = self.world.elapsed().saturating_sub(asked);
         let lately = asked.saturating_sub(FINAL_WITHIN);
         if waited > FINAL_WITHIN && self.world.is_undisturbed_since(lately) {
             self.world.broken(Invariant::FinalsBeforePreviews, || {
                 format!("{payload} has waited for {:.3} s", waited.as_secs_f64())
+            });
+        }
+    }
+
+    /// A request leaves: was it marked as being sent only now, or has it waited so?
+    pub(super) fn leaves(&self, payload: &str) {
+        let rows = lock(&self.rows);
+        let Some((delivery, part)) = rows.payloads.get(payload) else {
+            return;
+        };
+        let row = rows.deliveries.get(delivery);
+        let Some(marked) = row.and_then(|row| row.marked.get(*part)) else {
+            return;
+        };
+        let waited = self.world.elapsed().saturating_sub(*marked);
+        let lately = marked.saturating_sub(ON_THE_WAY);
+        if waited > MARKED_FOR && self.world.is_undisturbed_since(lately) {
+            self.world.broken(Invariant::MarkedWhenItLeaves, || {
+                let waited = waited.as_secs_f64();
+                format!("{payload} leaves {waited:.3} s after it was marked as being sent")
             });
         }
     }

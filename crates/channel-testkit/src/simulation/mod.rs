@@ -37,5 +37,5 @@ mod words;
 mod world;
 
 pub use bug::{Bug, UnknownBug};
-pub use drive::{Run, run};
+pub use drive::{Run, run, run_for};
 pub use invariant::{Invariant, Violation};

@@ -5,20 +5,23 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use channel_core::{
-    AccountRef, Addressed, ChannelId, Chat, ChatId, ChatKind, Error, ErrorKind, Event, EventId,
-    EventKind, Message, MessageId, MessageRef, Platform as PlatformName, Proof, Repeat, ReplyTo,
-    Result, Sender, SenderId, Target,
+    AccountRef, Addressed, Bucket, ChannelId, Chat, ChatId, ChatKind, Error, ErrorKind, Event,
+    EventId, EventKind, Message, MessageId, MessageRef, Platform as PlatformName, Proof, Rate,
+    Repeat, ReplyTo, Result, Scope, Sender, SenderId, Target,
 };
 
 use super::invariant::Invariant;
 use super::ledger::Ledger;
-use super::scenario::{Receiving, Scenario};
+use super::scenario::{Receiving, Scenario, is_in};
 use super::words::{event_id, payload};
 use super::world::World;
 use crate::wait::lock;
 
 pub(super) const NAME: PlatformName = PlatformName::new("simulated");
 pub(super) const CHANNEL: &str = "sim";
+
+/// How long a request may take from its turn until it leaves: two writes.
+const ON_THE_WAY: Duration = Duration::from_millis(600);
 
 /// After how long an event that nobody acknowledged comes again.
 const COMES_AGAIN: Duration = Duration::from_secs(20);
@@ -42,6 +45,12 @@ struct State {
     next: u64,
     /// Until when a process is to send nothing to a chat, by process and chat.
     waits: BTreeMap<Place, Duration>,
+    /// Until when a process is to send nothing at all, and since when it knows.
+    waits_all: BTreeMap<(u64, bool), (Duration, Duration)>,
+    /// When the bucket of each process is full again, by process and chat or for all chats.
+    due: BTreeMap<((u64, bool), Option<String>), Duration>,
+    /// What messages that can be edited show: previews, and what they have become.
+    growing: BTreeMap<String, String>,
     /// Chats in which the last message of a process was a note that something comes again.
     noted: BTreeMap<Place, bool>,
 }
@@ -70,6 +79,10 @@ pub(super) struct Request<'a> {
     pub(super) chat: &'a ChatId,
     pub(super) text: &'a str,
     pub(super) key: Option<&'a str>,
+    /// The message that it changes.
+    pub(super) edits: Option<&'a MessageRef>,
+    /// When it left.
+    pub(super) left: Duration,
 }
 
 impl Platform {
@@ -233,6 +246,20 @@ impl Platform {
                 )
             });
         }
+        let told = state.waits_all.get(&request.sender);
+        if let Some((since, until)) = told
+            && (request.left > *since && request.left < *until)
+        {
+            let left = *until - request.left;
+            self.world.broken(Invariant::RetryAfterObeyed, || {
+                format!(
+                    "p{} sends to {} {:.3} s before the wait of all chats is over",
+                    request.sender.0,
+                    request.chat,
+                    left.as_secs_f64()
+                )
+            });
+        }
         let payload = payload(request.text);
         if let Some(payload) = payload {
             self.ledger.may_send(payload, request.chat.as_str());
@@ -245,11 +272,18 @@ impl Platform {
             self.world.note(|| format!("{} is known", request.text));
             return Ok(at.clone());
         }
-        state.next += 1;
-        let at = MessageRef::new(
-            request.chat.clone(),
-            MessageId::from(format!("m{}", state.next)),
-        );
+        if let (Some(at), Some(payload)) = (request.edits, payload) {
+            let shows = state.growing.insert(at.id.to_string(), payload.to_owned());
+            if shows.as_deref() == Some(payload) {
+                self.world.note(|| format!("{payload} is there already"));
+                return Ok(at.clone());
+            }
+        }
+        let at = request.edits.cloned().unwrap_or_else(|| {
+            state.next += 1;
+            let new = MessageId::from(format!("m{}", state.next));
+            MessageRef::new(request.chat.clone(), new)
+        });
         if let Some(key) = request.key {
             state
                 .keys
@@ -274,10 +308,8 @@ impl Platform {
     /// How the platform refuses a request, if it does.
     fn refuse(&self, request: &Request<'_>, state: &mut State) -> Option<Error> {
         let now = self.world.elapsed();
-        let is_blocked = |(from, span): (Duration, Duration)| {
-            request.chat.as_str() == chat_name(0) && (from..from + span).contains(&now)
-        };
-        if self.scenario.blocked.is_some_and(is_blocked) {
+        let is_blocked = request.chat.as_str() == chat_name(0);
+        if is_blocked && is_in(&self.scenario.blocks, now) {
             self.world
                 .note(|| format!("{} refuses {:?}", request.chat, request.text));
             return Some(Error::new(ErrorKind::Forbidden, "blocked").with_code("403"));
@@ -286,12 +318,17 @@ impl Platform {
             let wait = Duration::from_millis(500 + self.world.below(15_000));
             let place = (request.sender, request.chat.as_str().to_owned());
             state.waits.insert(place, now + wait);
+            self.world.disturb_until(now + wait);
             self.world.note(|| {
                 let wait = wait.as_secs_f64();
                 format!("{:?} is too early by {wait:.3} s", request.text)
             });
             let error = Error::new(ErrorKind::RateLimited, "too many").with_code("429");
-            return Some(error.with_retry_after(wait));
+            let scope = match self.world.chance(self.scenario.limits_all) {
+                true => Scope::Channel,
+                false => Scope::Chat,
+            };
+            return Some(error.with_retry_after(wait).with_limited(scope));
         }
         None
     }
@@ -313,6 +350,72 @@ impl Platform {
                 format!("{payload} is shown twice, and the second is not marked")
             });
         }
+    }
+
+    /// A process hears that it is to send nothing at all for a while.
+    pub(super) fn told(&self, sender: (u64, bool), wait: Duration) {
+        let now = self.world.elapsed();
+        lock(&self.state)
+            .waits_all
+            .insert(sender, (now, now + wait));
+    }
+
+    /// A request leaves: has its turn come, as the platform counts?
+    pub(super) fn leaves(&self, sender: (u64, bool), chat: &str, what: &str) {
+        // What goes out behind a note that something comes again had its turn with the note.
+        let place = (sender, chat.to_owned());
+        let is_noted = lock(&self.state).noted.get(&place).copied();
+        if is_noted.unwrap_or(false) {
+            return;
+        }
+        self.ledger.leaves(what);
+        let Some([one, all]) = self.scenario.paced else {
+            return;
+        };
+        let now = self.world.elapsed();
+        let is_calm = self.ledger.is_undisturbed();
+        let mut state = lock(&self.state);
+        for (place, (pause, burst)) in [(Some(chat.to_owned()), one), (None, all)] {
+            let bucket = Bucket::new(Rate::new(1, pause), burst);
+            let due = state.due.entry((sender, place)).or_default();
+            let slot = bucket.slot(*due, now);
+            if is_calm && slot > now + ON_THE_WAY {
+                let early = slot.saturating_sub(now).as_secs_f64();
+                self.world.broken(Invariant::PacedAsDeclared, || {
+                    format!("{what} leaves {early:.3} s before its turn")
+                });
+            }
+            *due = bucket.taken(*due, now);
+            if !is_calm {
+                // What came of a fault is not held against what follows.
+                *due = (*due).min(now + bucket.slack());
+            }
+        }
+    }
+
+    /// Shows what an answer has come to, in a new message or in one that is there.
+    pub(super) fn preview(&self, chat: &ChatId, of: &str, at: Option<&MessageRef>) -> MessageRef {
+        let mut state = lock(&self.state);
+        let at = at.cloned().unwrap_or_else(|| {
+            state.next += 1;
+            MessageRef::new(chat.clone(), MessageId::from(format!("m{}", state.next)))
+        });
+        self.world
+            .note(|| format!("{} shows a preview of {of}", at.id));
+        state
+            .growing
+            .insert(at.id.to_string(), format!("preview of {of}"));
+        at
+    }
+
+    /// Messages that still show a preview, and of what.
+    pub(super) fn previews(&self) -> Vec<(String, String)> {
+        let state = lock(&self.state);
+        let previews = state.growing.iter().filter_map(|(at, text)| {
+            let of = text.strip_prefix("preview of ")?;
+            Some((at.clone(), of.to_owned()))
+        });
+        previews.collect()
     }
 
     /// What was sent under a key, where the platform tells.

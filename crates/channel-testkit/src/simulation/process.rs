@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use async_trait::async_trait;
 use channel_core::{ChannelId, Event, Intake, Message, Policy, Transport, Verdict};
-use channel_delivery::{OnUncertain, OutboxSettings};
+use channel_delivery::{Failure, LeftBehind, OnUncertain, OutboxSettings, Report};
 use channel_runtime::{Bot, BoxError, HandlerResult, Incoming};
 use tokio::sync::{Notify, watch};
 
@@ -121,7 +121,9 @@ impl Process {
         } else {
             OnUncertain::Hold
         };
-        let settings = OutboxSettings::default().on_uncertain(on_uncertain);
+        let settings = OutboxSettings::default()
+            .on_uncertain(on_uncertain)
+            .report(Told(Arc::clone(simulation)));
         let clock = Arc::new(ProcessClock(Arc::clone(gate)));
         let random = || Arc::new(SeededRandom::new(simulation.world.next_u64()));
         let application = Application {
@@ -156,6 +158,22 @@ impl Process {
             _ => bot,
         };
         (bot, application)
+    }
+}
+
+/// Hears what stays behind.
+struct Told(Arc<Simulation>);
+
+impl Report for Told {
+    fn failed(&self, _: &Failure) {}
+
+    fn left_behind(&self, preview: &LeftBehind) {
+        let shown = preview.shown.messages.iter();
+        let shown = shown.map(|at| at.id.to_string()).collect();
+        self.0
+            .world
+            .note(|| format!("{} leaves {shown:?} behind", preview.key));
+        lock(&self.0.left_behind).push((preview.key.to_string(), shown));
     }
 }
 
@@ -239,15 +257,15 @@ impl Handler {
         previews: usize,
     ) -> HandlerResult {
         let mut stream = message.stream().await?;
-        for preview in 0..previews {
-            stream.show(format!("preview {preview}")).await?;
+        let text = reply_text(number, reply, 1);
+        for _ in 0..previews {
+            stream.show(text.clone()).await?;
             let pause = self
                 .simulation
                 .world
                 .span(std::time::Duration::from_millis(400));
             self.gate.sleep(pause).await;
         }
-        let text = reply_text(number, reply, 1);
         self.simulation.ledger.final_asked(&text);
         let sent = stream.finish(text.clone()).await;
         self.simulation.ledger.final_answered(&text);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use channel_core::{Guarantees, Redelivery, Repeat};
+use channel_core::{Guarantees, Pacing, Rate, Redelivery, Repeat, Rule, Scope};
 
 use super::world::World;
 
@@ -79,12 +79,27 @@ pub(super) struct Rates {
     pub(super) disconnect: u64,
 }
 
+/// From when on, and for how long.
+pub(super) type Window = (Duration, Duration);
+
+/// Whether a moment is in one of these.
+pub(super) fn is_in(windows: &[Window], now: Duration) -> bool {
+    let mut windows = windows.iter();
+    windows.any(|(from, span)| (*from..*from + *span).contains(&now))
+}
+
 /// The whole of it.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub(super) repeat: Repeat,
     pub(super) receiving: Receiving,
     pub(super) at_least_once: bool,
+    /// The pause and the burst that the platform wants in each chat, and of all chats.
+    pub(super) paced: Option<[(Duration, u32); 2]>,
+    /// How many of a thousand rate limits are the whole bot's.
+    pub(super) limits_all: u64,
+    /// Whether an answer that grows can be gone on with after a crash.
+    pub(super) resumes: bool,
     pub(super) said: Vec<Said>,
     pub(super) unasked: Vec<Unasked>,
     pub(super) rates: Rates,
@@ -96,13 +111,13 @@ pub(super) struct Scenario {
     /// A second process starts at this moment and works beside the first.
     pub(super) second: Option<Duration>,
     /// The first process stands still from here, for so long.
-    pub(super) pause: Option<(Duration, Duration)>,
+    pub(super) pauses: Vec<Window>,
     /// The store answers nothing from here, for so long.
-    pub(super) outage: Option<(Duration, Duration)>,
+    pub(super) outages: Vec<Window>,
     /// The first chat refuses the bot from here, for so long.
-    pub(super) blocked: Option<(Duration, Duration)>,
+    pub(super) blocks: Vec<Window>,
     /// The bot is told to stop here, and started again.
-    pub(super) restart: Option<Duration>,
+    pub(super) restarts: Vec<Duration>,
     /// The wall clock jumps here, by so many seconds.
     pub(super) jump: Option<(Duration, i64)>,
     /// Whether somebody has the dead events tried again in the end.
@@ -141,8 +156,59 @@ fn behaviour(world: &World) -> Behaviour {
     behaviour
 }
 
+/// What happens in one stretch of time: most of it at its beginning.
+struct Stretch<'a> {
+    world: &'a World,
+    from: Duration,
+    span: Duration,
+    chats: usize,
+}
+
+impl Stretch<'_> {
+    fn moment(&self) -> Duration {
+        self.from + self.world.span(self.span)
+    }
+
+    fn chat(&self) -> usize {
+        usize::try_from(self.world.below(self.chats as u64)).unwrap_or(0)
+    }
+
+    fn said(&self) -> Said {
+        Said {
+            at: self.moment(),
+            chat: self.chat(),
+            behaviour: behaviour(self.world),
+        }
+    }
+
+    fn unasked(&self) -> Unasked {
+        Unasked {
+            at: self.moment(),
+            chat: self.chat(),
+            parts: 1 + usize::try_from(self.world.below(3)).unwrap_or(0),
+            hidden: self.world.chance(400),
+        }
+    }
+
+    fn window(&self, permille: u64, longest: u64) -> Option<Window> {
+        let drawn = self.world.chance(permille);
+        drawn.then(|| (self.moment(), seconds(self.world, 1, longest)))
+    }
+}
+
+fn paced(world: &World) -> Option<[(Duration, u32); 2]> {
+    let bucket = |least: u64, most: u64, burst: u64| {
+        let pause = Duration::from_millis(least + world.below(most - least));
+        (pause, 2 + u32::try_from(world.below(burst)).unwrap_or(0))
+    };
+    let paced = [bucket(300, 2000, 3), bucket(100, 700, 4)];
+    world.chance(400).then_some(paced)
+}
+
 impl Scenario {
-    pub(super) fn draw(world: &World) -> Self {
+    /// Draws one that lasts for a minute or two, or that has such minutes in each of so many
+    /// hours.
+    pub(super) fn draw(world: &World, hours: u64) -> Self {
         let repeat = match world.below(3) {
             0 => Repeat::Keyed(Duration::from_secs(86_400)),
             1 => Repeat::ReadBack,
@@ -155,28 +221,6 @@ impl Scenario {
         };
         let chats = 1 + usize::try_from(world.below(4)).unwrap_or(0);
         let span = seconds(world, 2, 60);
-        let mut said: Vec<_> = (0..4 + world.below(14))
-            .map(|_| Said {
-                at: world.span(span),
-                chat: usize::try_from(world.below(chats as u64)).unwrap_or(0),
-                behaviour: behaviour(world),
-            })
-            .collect();
-        said.sort_by_key(|said| said.at);
-        let few = if world.chance(300) {
-            1 + world.below(5)
-        } else {
-            0
-        };
-        let mut unasked: Vec<_> = (0..few)
-            .map(|_| Unasked {
-                at: world.span(span),
-                chat: usize::try_from(world.below(chats as u64)).unwrap_or(0),
-                parts: 1 + usize::try_from(world.below(3)).unwrap_or(0),
-                hidden: world.chance(400),
-            })
-            .collect();
-        unasked.sort_by_key(|unasked| unasked.at);
         let often = |most: u64| {
             if world.chance(450) {
                 world.below(most)
@@ -197,42 +241,85 @@ impl Scenario {
             lost_ack: often(200),
             disconnect: often(60),
         };
-        let window = |permille: u64, longest: u64| {
-            world
-                .chance(permille)
-                .then(|| (world.span(span), seconds(world, 1, longest)))
+        // Never nothing: a loop that waits for nothing has to end in the patience of somebody.
+        let millis = |most: u64| Duration::from_millis(1 + world.below(most));
+        let stretches = hours.max(1);
+        let mut scenario = Self {
+            repeat,
+            receiving,
+            at_least_once: world.chance(500),
+            paced: paced(world),
+            limits_all: often(600),
+            resumes: world.chance(700),
+            said: Vec::new(),
+            unasked: Vec::new(),
+            rates,
+            store_delay: millis(50),
+            platform_delay: millis(800),
+            crashes: world.below(6) * stretches,
+            second: world.chance(250).then(|| world.span(span)),
+            pauses: Vec::new(),
+            outages: Vec::new(),
+            blocks: Vec::new(),
+            restarts: Vec::new(),
+            jump: None,
+            revives: world.chance(250),
+            calm_at: Duration::from_secs(3600 * hours) + span + seconds(world, 1, 60),
         };
-        let second = world.chance(250).then(|| world.span(span));
-        let pause = window(200, 120);
+        for hour in 0..stretches {
+            let from = Duration::from_secs(3600 * hour);
+            let span = if hour == 0 {
+                span
+            } else {
+                seconds(world, 2, 60)
+            };
+            scenario.add(&Stretch {
+                world,
+                from,
+                span,
+                chats,
+            });
+        }
+        scenario.said.sort_by_key(|said| said.at);
+        scenario.unasked.sort_by_key(|unasked| unasked.at);
         let jump = world.chance(100).then(|| {
             let by = i64::try_from(1 + world.below(900)).unwrap_or(1);
             (world.span(span), if world.chance(500) { by } else { -by })
         });
         // Whose lease is over is a matter of the wall clock: with two at work a jump makes
         // both believe that they are alone.
-        let alone = second.is_none() && pause.is_none() && unasked.is_empty();
-        let jump = jump.filter(|_| alone);
-        // Never nothing: a loop that waits for nothing has to end in the patience of somebody.
-        let millis = |most: u64| Duration::from_millis(1 + world.below(most));
-        Self {
-            repeat,
-            receiving,
-            at_least_once: world.chance(500),
-            said,
-            unasked,
-            rates,
-            store_delay: millis(50),
-            platform_delay: millis(800),
-            crashes: world.below(6),
-            second,
-            pause,
-            outage: window(150, 60),
-            blocked: window(120, 90),
-            restart: world.chance(150).then(|| world.span(span)),
-            jump,
-            revives: world.chance(250),
-            calm_at: span + seconds(world, 1, 60),
-        }
+        let alone =
+            scenario.second.is_none() && scenario.pauses.is_empty() && scenario.unasked.is_empty();
+        scenario.jump = jump.filter(|_| alone);
+        scenario
+    }
+
+    fn add(&mut self, stretch: &Stretch<'_>) {
+        let world = stretch.world;
+        let many = 4 + world.below(14);
+        self.said.extend((0..many).map(|_| stretch.said()));
+        let few = if world.chance(300) {
+            1 + world.below(5)
+        } else {
+            0
+        };
+        self.unasked.extend((0..few).map(|_| stretch.unasked()));
+        self.pauses.extend(stretch.window(200, 120));
+        self.outages.extend(stretch.window(150, 60));
+        self.blocks.extend(stretch.window(120, 90));
+        let restart = world.chance(150).then(|| stretch.moment());
+        self.restarts.extend(restart);
+    }
+
+    /// How fast the platform lets the channel send.
+    pub(super) fn pacing(&self) -> Pacing {
+        let Some([chat, all]) = self.paced else {
+            return Pacing::off();
+        };
+        let rule = |scope, (pause, burst)| Rule::new(scope, Rate::new(1, pause), burst);
+        Pacing::off()
+            .rule(rule(Scope::Chat, chat))
+            .rule(rule(Scope::Channel, all))
     }
 
     /// What the simulated platform lets the channel promise.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{ChannelId, ChatId};
+use channel_core::{ChannelId, ChatId, IdempotencyKey, Receipt};
 use channel_delivery::{
-    Attempt, Counts, DeadDelivery, DeadEvent, DeliveryId, Fence, JournalEntry, NewDelivery,
-    NewEvent, Outcome, Part, Planned, Recorded, Seq, Store, StoreError, StoreErrorKind,
-    StoredDelivery, StoredEvent, Swept, WorkerId,
+    Attempt, Counts, DeadEvent, DeliveryId, Fence, JournalEntry, NewDelivery, NewEvent, Outcome,
+    Part, Planned, Recorded, Seq, Store, StoreError, StoreErrorKind, StoreLayer, StoredDelivery,
+    StoredEvent, WorkerId,
 };
 
 use super::gate::Gate;
@@ -58,7 +58,7 @@ impl ProcessStore {
         answer
     }
 
-    /// A write that the caller repeats until it has an answer: the answer may be lost.
+    /// A write whose answer may be lost.
     async fn change<T>(
         &self,
         what: &'static str,
@@ -73,8 +73,7 @@ impl ProcessStore {
         answer
     }
 
-    /// A write that gives the caller rows to work on: it fails before it writes or not at
-    /// all. A store whose answer can be lost here has to hand the rows out again.
+    /// A write whose answer is not lost: it fails before it writes or not at all.
     ///
     /// `seen` looks at the answer in the moment in which it is written.
     async fn take<T>(
@@ -117,7 +116,11 @@ impl ProcessStore {
 }
 
 #[async_trait]
-impl Store for ProcessStore {
+impl StoreLayer for ProcessStore {
+    fn inner(&self) -> &dyn Store {
+        self.inner.as_ref()
+    }
+
     async fn enroll(
         &self,
         worker: &WorkerId,
@@ -162,7 +165,7 @@ impl Store for ProcessStore {
             }
             self.ledger.recorded(fence, &asked, answers);
         };
-        self.take("record", call, seen).await
+        self.change("record", call, seen).await
     }
 
     async fn cursor(&self, channel: &ChannelId) -> Result<Option<String>, StoreError> {
@@ -183,7 +186,52 @@ impl Store for ProcessStore {
             }
             self.ledger.claimed(fence, events, now);
         };
-        self.take("claim", call, seen).await
+        self.change("claim", call, seen).await
+    }
+
+    async fn owned(
+        &self,
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let call = self.inner.owned(fence, after, limit);
+        let now = self.hazard.world.now();
+        let seen = |events: &Vec<StoredEvent>| self.ledger.claimed(fence, events, now);
+        self.take("look at what is ours", call, seen).await
+    }
+
+    async fn owned_deliveries(
+        &self,
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        let call = self.inner.owned_deliveries(fence, after, limit);
+        let now = self.hazard.world.now();
+        let seen = |owned: &Vec<StoredDelivery>| self.ledger.deliveries_claimed(fence, owned, now);
+        self.take("look at the deliveries that are ours", call, seen)
+            .await
+    }
+
+    async fn note_preview(
+        &self,
+        fence: Fence,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+        shown: &Receipt,
+        now: SystemTime,
+    ) -> Result<(), StoreError> {
+        let call = self.inner.note_preview(fence, channel, key, shown, now);
+        self.change("note of a preview", call, |(): &()| ()).await
+    }
+
+    async fn preview(
+        &self,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        self.read("preview", self.inner.preview(channel, key)).await
     }
 
     async fn begin(
@@ -267,7 +315,7 @@ impl Store for ProcessStore {
             }
             self.ledger.deliveries_claimed(fence, claimed, now);
         };
-        self.take("claim of deliveries", call, seen).await
+        self.change("claim of deliveries", call, seen).await
     }
 
     async fn set_target(
@@ -304,38 +352,6 @@ impl Store for ProcessStore {
         self.read("dead events", call).await
     }
 
-    async fn retry_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
-        self.inner.retry_event(event, now).await
-    }
-
-    async fn drop_event(&self, event: Seq, now: SystemTime) -> Result<bool, StoreError> {
-        self.inner.drop_event(event, now).await
-    }
-
-    async fn dead_deliveries(
-        &self,
-        after: Option<DeliveryId>,
-        limit: usize,
-    ) -> Result<Vec<DeadDelivery>, StoreError> {
-        self.inner.dead_deliveries(after, limit).await
-    }
-
-    async fn retry_delivery(
-        &self,
-        delivery: DeliveryId,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
-        self.inner.retry_delivery(delivery, now).await
-    }
-
-    async fn drop_delivery(
-        &self,
-        delivery: DeliveryId,
-        now: SystemTime,
-    ) -> Result<bool, StoreError> {
-        self.inner.drop_delivery(delivery, now).await
-    }
-
     async fn counts(&self) -> Result<Counts, StoreError> {
         self.read("counts", self.inner.counts()).await
     }
@@ -346,9 +362,5 @@ impl Store for ProcessStore {
         limit: usize,
     ) -> Result<Vec<JournalEntry>, StoreError> {
         self.read("journal", self.inner.journal(after, limit)).await
-    }
-
-    async fn sweep(&self, before: SystemTime, limit: usize) -> Result<Swept, StoreError> {
-        self.inner.sweep(before, limit).await
     }
 }

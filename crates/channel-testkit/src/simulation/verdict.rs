@@ -47,6 +47,7 @@ pub(super) async fn at_the_end(simulation: &Simulation) {
     deliveries.extend(journal.iter().flat_map(|entry| entry.deliveries.clone()));
     the_store_has_what_it_said(simulation, &journal, &deliveries);
     what_is_delivered_is_shown(simulation, &deliveries);
+    no_preview_outlives_its_answer(simulation);
     for entry in &journal {
         what_is_handled_is_answered(simulation, entry);
     }
@@ -116,6 +117,25 @@ fn what_is_delivered_is_shown(simulation: &Simulation, deliveries: &[StoredDeliv
                     format!("{payload} is suppressed and is shown")
                 });
             }
+        }
+    }
+}
+
+/// A preview beside its answer is one too many, unless somebody was told of it.
+fn no_preview_outlives_its_answer(simulation: &Simulation) {
+    let shown = simulation.platform.shown();
+    let reported = lock(&simulation.left_behind);
+    for (at, of) in simulation.platform.previews() {
+        let is_answered = shown.iter().any(|shown| shown.payload == of);
+        let event = of.split('.').next().unwrap_or_default();
+        // Where it is not known what stays, the key of the answer is all there is.
+        let is_told = reported.iter().any(|(key, messages)| {
+            messages.contains(&at) || (messages.is_empty() && key.split('/').next() == Some(event))
+        });
+        if is_answered && !is_told {
+            simulation.world.broken(Invariant::NoPreviewLeftBehind, || {
+                format!("{at} shows a preview of {of}, which is shown, and nobody was told")
+            });
         }
     }
 }

@@ -97,7 +97,13 @@ impl World {
 
     /// Remembers that something went wrong now.
     pub(super) fn disturb(&self) {
-        *lock(&self.disturbed) = self.elapsed();
+        self.disturb_until(self.elapsed());
+    }
+
+    /// Remembers that what went wrong lasts.
+    pub(super) fn disturb_until(&self, moment: Duration) {
+        let mut disturbed = lock(&self.disturbed);
+        *disturbed = moment.max(*disturbed);
     }
 
     /// Whether nothing has gone wrong since a moment.

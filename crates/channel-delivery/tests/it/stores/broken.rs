@@ -3,12 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use channel_core::{ChannelId, ChatId, EventKind, IdempotencyKey, async_trait};
+use channel_core::{ChannelId, ChatId, EventKind, IdempotencyKey, Receipt, async_trait};
 use channel_delivery::conformance::{Subject, check_names, run_some};
 use channel_delivery::{
-    Attempt, Counts, DeadDelivery, DeadEvent, DeliveryId, EventState, Fence, JournalEntry,
-    MemoryStore, NewDelivery, NewEvent, Outcome, Part, Planned, Recorded, Seq, Store, StoreError,
-    StoreErrorKind, StoredDelivery, StoredEvent, Swept, WorkerId,
+    Attempt, Counts, DeadEvent, DeliveryId, EventState, Fence, JournalEntry, MemoryStore,
+    NewDelivery, NewEvent, Outcome, Part, Planned, Recorded, Seq, Store, StoreError,
+    StoreErrorKind, StoreLayer, StoredDelivery, StoredEvent, Swept, WorkerId,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,7 +132,11 @@ fn swallow<T>(
 }
 
 #[async_trait]
-impl Store for Broken {
+impl StoreLayer for Broken {
+    fn inner(&self) -> &dyn Store {
+        &self.inner
+    }
+
     async fn enroll(
         &self,
         worker: &WorkerId,
@@ -220,6 +224,43 @@ impl Store for Broken {
             _ => {}
         }
         Ok(claimed)
+    }
+
+    async fn owned(
+        &self,
+        fence: Fence,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        match self.bug {
+            "says_again_which_unfinished_events_a_worker_owns" => Ok(Vec::new()),
+            _ => self.inner.owned(fence, after, limit).await,
+        }
+    }
+
+    async fn owned_deliveries(
+        &self,
+        fence: Fence,
+        after: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<StoredDelivery>, StoreError> {
+        let after = match self.bug {
+            "says_again_which_moving_deliveries_a_worker_owns" => None,
+            _ => after,
+        };
+        self.inner.owned_deliveries(fence, after, limit).await
+    }
+
+    async fn preview(
+        &self,
+        channel: &ChannelId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let noted = self.inner.preview(channel, key).await?;
+        match self.bug {
+            "remembers_what_shows_an_answer" => Ok(noted.filter(|it| it.messages.is_empty())),
+            _ => Ok(noted),
+        }
     }
 
     async fn begin(
@@ -319,15 +360,6 @@ impl Store for Broken {
         Ok(claimed)
     }
 
-    async fn set_target(
-        &self,
-        channel: &ChannelId,
-        chat: &ChatId,
-        dead: Option<(SystemTime, String)>,
-    ) -> Result<(), StoreError> {
-        self.inner.set_target(channel, chat, dead).await
-    }
-
     async fn dead_target(
         &self,
         channel: &ChannelId,
@@ -360,14 +392,6 @@ impl Store for Broken {
             "a_dropped_event_does_not_come_back" => self.inner.retry_event(event, now).await,
             _ => self.inner.drop_event(event, now).await,
         }
-    }
-
-    async fn dead_deliveries(
-        &self,
-        after: Option<DeliveryId>,
-        limit: usize,
-    ) -> Result<Vec<DeadDelivery>, StoreError> {
-        self.inner.dead_deliveries(after, limit).await
     }
 
     async fn retry_delivery(

@@ -200,26 +200,135 @@ async fn a_removed_log_is_noticed_before_the_next_write_and_nothing_is_lost() {
     has_exactly(&path, 21).await;
 }
 
+/// Cuts the log to this part of its length, in thousandths.
+fn cut(path: &Path, permille: u64) {
+    let log = beside(path, "-wal");
+    let Ok(found) = std::fs::metadata(&log) else {
+        return;
+    };
+    let length = (found.len() * permille / 1000).min(found.len().saturating_sub(1));
+    let file = std::fs::OpenOptions::new().write(true).open(log);
+    file.unwrap().set_len(length).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_truncated_log_is_never_written_into() {
+async fn a_log_that_was_cut_short_is_put_right_and_nothing_is_lost() {
+    for permille in [0, 3, 250, 500, 900, 999, 1000] {
+        let folder = Folder::new();
+        let path = folder.path().join("store.db");
+        let store = SqliteStore::open(&path).await.unwrap();
+        let fence = enroll(&store).await;
+        for number in 0..20 {
+            record(&store, fence, number, 1_000).await.unwrap();
+        }
+        cut(&path, permille);
+        let error = record(&store, fence, 20, 1_000).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        // The same worker goes on, and no number is given a second time.
+        let next = record(&store, fence, 20, 1_000).await;
+        let Ok(Recorded::Fresh { seq, mine: true }) = next else {
+            panic!("{permille}: {next:?}");
+        };
+        assert_eq!(seq.number(), 21, "{permille}");
+        drop(store);
+        has_exactly(&path, 21).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_was_answered_is_lost_while_the_log_is_cut_short_under_load() {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    const CUTS: usize = 60;
+
     let folder = Folder::new();
     let path = folder.path().join("store.db");
     let store = SqliteStore::open(&path).await.unwrap();
     let fence = enroll(&store).await;
-    for number in 0..20 {
-        record(&store, fence, number, 1_000).await.unwrap();
+    let cuts = std::sync::Arc::new(AtomicUsize::new(0));
+    let recorders: Vec<_> = (0..8)
+        .map(|worker| {
+            let (store, cuts) = (store.clone(), std::sync::Arc::clone(&cuts));
+            tokio::spawn(async move {
+                let (mut taken, mut refused) = (Vec::new(), 0);
+                let mut number = 0;
+                while cuts.load(Ordering::SeqCst) < CUTS || taken.len() < 50 {
+                    let id = worker * 1_000_000 + number;
+                    match record(&store, fence, id, 2_000).await {
+                        Ok(Recorded::Fresh { seq, .. }) => taken.push((seq.number(), id)),
+                        // What was refused may be there all the same.
+                        Ok(_) => {}
+                        Err(error) => {
+                            assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+                            refused += 1;
+                        }
+                    }
+                    number += 1;
+                }
+                (taken, refused)
+            })
+        })
+        .collect();
+    let cutter = {
+        let (path, cuts) = (path.clone(), std::sync::Arc::clone(&cuts));
+        tokio::task::spawn_blocking(move || {
+            for round in 0..CUTS as u64 {
+                cut(&path, round * 379 % 1000);
+                // As long as a batch takes, or two: at any point of one.
+                std::thread::sleep(Duration::from_micros(700 + round * 911 % 9_000));
+                cuts.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    };
+    cutter.await.unwrap();
+    let mut taken = BTreeMap::new();
+    let mut refused = 0;
+    for recorder in recorders {
+        let (some, not) = recorder.await.unwrap();
+        refused += not;
+        for (seq, id) in some {
+            let before = taken.insert(seq, id);
+            assert_eq!(before, None, "the number {seq} was given twice");
+        }
     }
-    let log = std::fs::OpenOptions::new()
-        .write(true)
-        .open(beside(&path, "-wal"));
-    log.unwrap().set_len(8_192).unwrap();
-    let error = record(&store, fence, 20, 1_000).await.unwrap_err();
-    assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
-    // What the log held is gone, the worker's enrolment with it perhaps; the store goes on.
-    let fence = enroll(&store).await;
-    let next = record(&store, fence, 21, 1_000).await;
-    assert!(matches!(next, Ok(Recorded::Fresh { .. })), "{next:?}");
-    let before = store.journal(None, 100).await.unwrap().len();
+    assert!(refused > 0, "no cut was noticed");
+    store.close().await;
     drop(store);
-    has_exactly(&path, before).await;
+    let store = SqliteStore::open(&path).await.unwrap();
+    let journal = store.journal(None, 1_000_000).await.unwrap();
+    let there: BTreeMap<_, _> = journal
+        .iter()
+        .map(|entry| (entry.event.seq.number(), entry.event.event.id.to_string()))
+        .collect();
+    for (seq, id) in &taken {
+        assert_eq!(there.get(seq), Some(&id.to_string()), "{seq} is lost");
+    }
+}
+
+/// Another process may copy the log back and begin it anew: that is no damage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_another_connection_has_emptied_is_no_damage() {
+    use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+    let folder = Folder::new();
+    let path = folder.path().join("store.db");
+    let store = SqliteStore::open(&path).await.unwrap();
+    let fence = enroll(&store).await;
+    record(&store, fence, 0, 1_000).await.unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+    let mut other = options.connect().await.unwrap();
+    for number in 1..6 {
+        other
+            .execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            .await
+            .unwrap();
+        other
+            .execute("UPDATE tallies SET count = count")
+            .await
+            .unwrap();
+        let next = record(&store, fence, number, 1_000).await;
+        assert!(matches!(next, Ok(Recorded::Fresh { .. })), "{next:?}");
+    }
+    other.close().await.unwrap();
+    drop(store);
+    has_exactly(&path, 6).await;
 }
