@@ -16,6 +16,8 @@ pub use channel_binding as binding;
 #[cfg(feature = "policy")]
 pub use channel_policy as policy;
 
+#[cfg(feature = "discord")]
+pub use channel_discord as discord;
 #[cfg(feature = "line")]
 pub use channel_line as line;
 #[cfg(feature = "slack")]
@@ -33,6 +35,8 @@ pub mod prelude {
     pub use channel_core::prelude::*;
     #[cfg(feature = "sqlite")]
     pub use channel_delivery::SqliteStore;
+    #[cfg(feature = "discord")]
+    pub use channel_discord::Discord;
     #[cfg(feature = "line")]
     pub use channel_line::Line;
     #[cfg(feature = "policy")]
