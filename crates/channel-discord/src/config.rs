@@ -40,7 +40,7 @@ pub struct DiscordConfig {
     #[serde(default)]
     pub application_id: Option<String>,
     /// What stands for `https://discord.com/api/v10`: an emulator; Discord's own if absent.
-    /// Without a path `/api/v10` is added.
+    /// Without a path `/api/v10` is added, to `/api` the version.
     #[serde(default)]
     pub api_base: Option<String>,
     /// Receives by the gateway; on if absent and there is a bot token.
@@ -356,11 +356,13 @@ fn from_variables(read: impl Fn(&str) -> Option<String>) -> Result<Discord> {
     DiscordBuilder::from(config).build()
 }
 
-/// An address without a path stands for the server as a whole.
+/// An address without a path stands for the server as a whole, and `/api` for the version
+/// that is spoken here.
 fn with_version(base: &str) -> String {
     let base = base.trim_end_matches('/');
     match address::origin(base) {
         Some(origin) if origin == base => format!("{base}/api/v10"),
+        _ if base.ends_with("/api") => format!("{base}/v10"),
         _ => base.to_owned(),
     }
 }

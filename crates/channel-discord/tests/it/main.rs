@@ -10,6 +10,7 @@
 
 mod conformance;
 mod drill;
+mod emulator;
 mod fake;
 mod gateway;
 mod hostile;
