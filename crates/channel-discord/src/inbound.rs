@@ -41,10 +41,11 @@ impl Reader<'_> {
         self.event(id, EventKind::Unknown(Box::new(Unknown::new(name, raw))))
     }
 
-    /// Whether the bot itself wrote it.
+    /// Whether the bot itself wrote it. Its answers to interactions name a webhook beside it,
+    /// whose id is the application's.
     pub(crate) fn is_own(self, message: &wire::Message<'_>) -> bool {
         let author = message.author.as_ref().map(|author| &*author.id);
-        self.me.is_some() && author == self.me && message.webhook_id.is_none()
+        self.me.is_some() && author == self.me
     }
 
     pub(crate) fn chat(self, channel: &str, is_guild: bool, kind: Option<u64>) -> Chat {

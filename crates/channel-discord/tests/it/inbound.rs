@@ -141,6 +141,9 @@ fn bots_are_marked_and_what_nobody_wrote_is_ignored() {
     assert_eq!(message(webhook).sender.kind, SenderKind::Bot);
     let mut own = direct("507", "mine");
     own["author"]["id"] = json!(ME);
+    assert!(read("MESSAGE_CREATE", own.clone()).is_none());
+    // An answer to an interaction.
+    own["webhook_id"] = json!(ME);
     assert!(read("MESSAGE_CREATE", own).is_none());
     for kind in [1, 6, 7, 8, 18, 21, 22, 24, 46] {
         let mut system = grouped("508", GROUP, "");
