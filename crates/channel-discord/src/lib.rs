@@ -38,5 +38,14 @@ pub use pacing::Pacing;
 
 use channel_core::Platform;
 
+/// Reads a frame of the gateway as the adapter does: opcode, number, name and payload. For
+/// tests that bring frames of their own.
+#[doc(hidden)]
+#[must_use]
+pub fn read_frame(text: &str) -> Option<(u64, Option<u64>, &str, &str)> {
+    let frame = wire::head(text)?;
+    Some((frame.op, frame.seq, frame.name, frame.data))
+}
+
 /// The platform's name.
 const PLATFORM: Platform = Platform::new("discord");
