@@ -18,5 +18,6 @@ mod inbound;
 mod interactions;
 mod outbound;
 mod readme;
+mod samples;
 mod secrets;
 mod verify;
