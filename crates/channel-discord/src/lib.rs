@@ -1,4 +1,12 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(feature = "net"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "what only the gateway reads is not needed without it"
+    )
+)]
 
 mod address;
 mod call;
