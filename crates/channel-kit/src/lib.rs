@@ -16,6 +16,8 @@ pub use channel_binding as binding;
 #[cfg(feature = "policy")]
 pub use channel_policy as policy;
 
+#[cfg(feature = "discord")]
+pub use channel_discord as discord;
 #[cfg(feature = "feishu")]
 pub use channel_feishu as feishu;
 #[cfg(feature = "line")]
@@ -35,6 +37,8 @@ pub mod prelude {
     pub use channel_core::prelude::*;
     #[cfg(feature = "sqlite")]
     pub use channel_delivery::SqliteStore;
+    #[cfg(feature = "discord")]
+    pub use channel_discord::Discord;
     #[cfg(feature = "feishu")]
     pub use channel_feishu::Feishu;
     #[cfg(feature = "line")]

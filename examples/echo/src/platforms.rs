@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use channel_kit::core::{Channel, Error};
+use channel_kit::discord::Discord;
 use channel_kit::feishu::Feishu;
 use channel_kit::line::Line;
 use channel_kit::slack::Slack;
@@ -25,6 +26,9 @@ pub(crate) fn configured() -> Result<Vec<Arc<dyn Channel>>, Error> {
     }
     if is_set("CHANNEL_SLACK_") {
         channels.push(Arc::new(Slack::from_env()?));
+    }
+    if is_set("CHANNEL_DISCORD_") {
+        channels.push(Arc::new(Discord::from_env()?));
     }
     if is_set("CHANNEL_LINE_") {
         channels.push(Arc::new(Line::from_env()?));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use channel_core::{BoxSocket, Error, ErrorKind, Frame, Result};
 
 use super::event::{Cause, SocketEvent, SocketId};
-use super::settings::ReconnectSettings;
+use super::settings::{Heartbeat, ReconnectSettings};
 
 /// The most frames that wait to be written.
 const MAX_OUTBOX: usize = 256;
@@ -27,7 +27,16 @@ pub(super) struct Live {
     asked: Option<Duration>,
     unwritten_since: Option<Duration>,
     outbox: VecDeque<Frame>,
+    pulse: Option<Pulse>,
     socket: BoxSocket,
+}
+
+/// The platform's own heartbeat.
+struct Pulse {
+    heartbeat: Heartbeat,
+    due: Duration,
+    /// A beat has been sent, and its answer has not come.
+    owed: bool,
 }
 
 /// What polling a socket came to.
@@ -49,7 +58,25 @@ impl Live {
             asked: None,
             unwritten_since: None,
             outbox: VecDeque::new(),
+            pulse: None,
             socket,
+        }
+    }
+
+    /// Keeps the platform's own heartbeat.
+    pub(super) fn beating(mut self, heartbeat: Option<Heartbeat>) -> Self {
+        self.pulse = heartbeat.map(|heartbeat| Pulse {
+            due: self.opened + heartbeat.first,
+            heartbeat,
+            owed: false,
+        });
+        self
+    }
+
+    /// The answer to the last beat has come.
+    pub(super) fn answered(&mut self) {
+        if let Some(pulse) = &mut self.pulse {
+            pulse.owed = false;
         }
     }
 
@@ -70,7 +97,7 @@ impl Live {
     /// Begins to close, unless that has begun.
     pub(super) fn close(&mut self, now: Duration, settings: &ReconnectSettings) {
         if self.gone_by.is_none() {
-            self.outbox.push_back(Frame::close(1000, ""));
+            self.outbox.push_back(Frame::close(settings.close_code, ""));
             self.gone_by = Some(now + settings.close_timeout);
         }
     }
@@ -162,7 +189,9 @@ impl Live {
         {
             return Poll::Ready(Step::Gone(Cause::Stalled, None));
         }
-        let silent = self.silent_at(settings).is_some_and(|at| now >= at);
+        let owes = |pulse: &Pulse| pulse.owed && now >= pulse.due;
+        let silent = self.silent_at(settings).is_some_and(|at| now >= at)
+            || self.pulse.as_ref().is_some_and(owes);
         if self.gone_by.is_none() && silent {
             return Poll::Ready(Step::Gone(Cause::Silent, None));
         }
@@ -171,6 +200,24 @@ impl Live {
 
     /// Asks for a sign of life if it is time to. Returns whether there is something to write.
     pub(super) fn ask(&mut self, now: Duration, settings: &ReconnectSettings) -> bool {
+        let beats = self.beat(now);
+        self.ping(now, settings) || beats
+    }
+
+    fn beat(&mut self, now: Duration) -> bool {
+        let Some(pulse) = &mut self.pulse else {
+            return false;
+        };
+        if self.gone_by.is_some() || now < pulse.due {
+            return false;
+        }
+        pulse.due = now + pulse.heartbeat.every;
+        pulse.owed = true;
+        self.outbox.push_back((pulse.heartbeat.frame)());
+        true
+    }
+
+    fn ping(&mut self, now: Duration, settings: &ReconnectSettings) -> bool {
         let Some(frame) = &settings.heartbeat else {
             return false;
         };
@@ -203,7 +250,8 @@ impl Live {
             None => {
                 let asks = settings.heartbeat.as_ref().map(|_| self.asks_at(settings));
                 let silent = self.silent_at(settings);
-                [asks, silent, self.expires, self.retires]
+                let beats = self.pulse.as_ref().map(|pulse| pulse.due);
+                [asks, silent, beats, self.expires, self.retires]
                     .into_iter()
                     .flatten()
                     .min()

@@ -32,7 +32,7 @@ pub use crowd::Crowd;
 use crowd::Member;
 pub use event::{Cause, ReconnectCounters, SocketEvent, SocketId};
 use live::{Live, Step};
-pub use settings::{Dial, DialAddress, Dialed, ReconnectSettings};
+pub use settings::{Dial, DialAddress, Dialed, Heartbeat, ReconnectSettings};
 
 /// How often the wall clock is compared with the monotonic one.
 const CLOCK_CHECK: Duration = Duration::from_secs(10);
@@ -157,6 +157,16 @@ impl ReconnectingSocket {
             .find(|live| live.id == socket)
             .ok_or_else(not_open)?
             .send(frame)
+    }
+
+    /// The platform has answered the last [`Heartbeat`] of this socket.
+    pub fn answered(&mut self, socket: SocketId) {
+        let mut live = [&mut self.current, &mut self.retiring]
+            .into_iter()
+            .flatten();
+        if let Some(live) = live.find(|live| live.id == socket) {
+            live.answered();
+        }
     }
 
     /// Opens a new socket and gives up the present one once the new one is open. For
@@ -296,7 +306,7 @@ impl ReconnectingSocket {
     fn install(&mut self, dialed: Dialed, now: Duration) {
         self.sockets += 1;
         let id = SocketId(self.sockets);
-        let mut live = Live::new(id, dialed.socket, now);
+        let mut live = Live::new(id, dialed.socket, now).beating(dialed.heartbeat);
         live.expires = self
             .settings
             .lifetime

@@ -17,6 +17,8 @@ pub struct Dialed {
     pub socket: BoxSocket,
     /// Frames that came before it was ready and that the owner has to see too.
     pub frames: Vec<Frame>,
+    /// The platform's own heartbeat on this socket, if it has one.
+    pub heartbeat: Option<Heartbeat>,
 }
 
 impl Dialed {
@@ -26,7 +28,15 @@ impl Dialed {
         Self {
             socket,
             frames: Vec::new(),
+            heartbeat: None,
         }
+    }
+
+    /// Keeps the platform's own heartbeat on this socket.
+    #[must_use]
+    pub fn with_heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.heartbeat = Some(heartbeat);
+        self
     }
 
     /// Hands on frames that have been read already.
@@ -41,6 +51,48 @@ impl fmt::Debug for Dialed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialed")
             .field("frames", &self.frames)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A heartbeat inside the platform's protocol, with a pace that the server has set.
+///
+/// A beat is sent each time it is due. The owner reports its answer by
+/// [`answered`](super::ReconnectingSocket::answered); a socket that owes an answer when the
+/// next beat is due counts as silent, whatever else was heard from it.
+#[derive(Clone)]
+pub struct Heartbeat {
+    pub(super) every: Duration,
+    pub(super) first: Duration,
+    pub(super) frame: Arc<dyn Fn() -> Frame + Send + Sync>,
+}
+
+impl Heartbeat {
+    /// Sends the frame that `frame` makes each time.
+    #[must_use]
+    pub fn new(every: Duration, frame: impl Fn() -> Frame + Send + Sync + 'static) -> Self {
+        Self {
+            // A pace of nothing would be a tight loop.
+            every: every.max(Duration::from_millis(100)),
+            first: every,
+            frame: Arc::new(frame),
+        }
+    }
+
+    /// How long after the socket was opened the first one is sent; like the others if not
+    /// set.
+    #[must_use]
+    pub const fn first_after(mut self, first: Duration) -> Self {
+        self.first = first;
+        self
+    }
+}
+
+impl fmt::Debug for Heartbeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heartbeat")
+            .field("every", &self.every)
+            .field("first", &self.first)
             .finish_non_exhaustive()
     }
 }
@@ -92,6 +144,7 @@ pub struct ReconnectSettings {
     pub(super) open_timeout: Duration,
     pub(super) write_timeout: Duration,
     pub(super) close_timeout: Duration,
+    pub(super) close_code: u16,
     pub(super) lifetime: Option<Duration>,
     pub(super) overlap: Duration,
     pub(super) clock_jump: Duration,
@@ -117,6 +170,7 @@ impl ReconnectSettings {
             open_timeout: Duration::from_secs(25),
             write_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
+            close_code: 1000,
             lifetime: None,
             overlap: Duration::from_secs(5),
             clock_jump: Duration::from_secs(30),
@@ -149,6 +203,13 @@ impl ReconnectSettings {
     /// How long a frame may wait to be written before the socket counts as dead.
     pub const fn write_timeout(mut self, limit: Duration) -> Self {
         self.write_timeout = limit;
+        self
+    }
+
+    /// The code that sockets are closed with; 1000 if not set. For platforms where 1000 ends
+    /// what a later socket is to go on with.
+    pub const fn close_code(mut self, code: u16) -> Self {
+        self.close_code = code;
         self
     }
 

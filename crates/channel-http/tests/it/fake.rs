@@ -12,7 +12,7 @@ use channel_core::{
     SocketConnector, SocketRequest, Transport,
 };
 use channel_http::reconnect::{
-    Cause, Dial, Dialed, ReconnectSettings, ReconnectingSocket, SocketEvent, SocketId,
+    Cause, Dial, Dialed, Heartbeat, ReconnectSettings, ReconnectingSocket, SocketEvent, SocketId,
 };
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
@@ -195,6 +195,8 @@ pub enum Outcome {
     Fail(ErrorKind),
     RetryAfter(Duration),
     Hang,
+    /// Opens with a heartbeat of the platform's own.
+    Beating(Duration),
 }
 
 /// Opens sockets by a script; when it is at its end, each attempt succeeds.
@@ -210,8 +212,12 @@ impl Dial for FakeDial {
     async fn dial(&self) -> Result<Dialed> {
         self.attempts.fetch_add(1, Ordering::SeqCst);
         let outcome = self.script.lock().unwrap().pop_front();
+        let beat = match outcome {
+            Some(Outcome::Beating(every)) => Some(Heartbeat::new(every, || Frame::text("beat"))),
+            _ => None,
+        };
         let frames = match outcome {
-            None | Some(Outcome::Open) => Vec::new(),
+            None | Some(Outcome::Open | Outcome::Beating(_)) => Vec::new(),
             Some(Outcome::Welcome(frame)) => vec![frame],
             Some(Outcome::Fail(kind)) => return Err(Error::new(kind, "scripted")),
             Some(Outcome::RetryAfter(wait)) => {
@@ -222,7 +228,11 @@ impl Dial for FakeDial {
         let peer = Arc::new(Peer::default());
         peer.answers_pings.store(true, Ordering::SeqCst);
         self.peers.lock().unwrap().push(Arc::clone(&peer));
-        Ok(Dialed::new(Box::pin(FakeSocket(peer))).with_frames(frames))
+        let dialed = Dialed::new(Box::pin(FakeSocket(peer))).with_frames(frames);
+        Ok(match beat {
+            Some(beat) => dialed.with_heartbeat(beat),
+            None => dialed,
+        })
     }
 }
 

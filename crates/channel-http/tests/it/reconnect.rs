@@ -390,3 +390,45 @@ fn without_a_heartbeat_silence_still_counts() {
     assert_eq!(events[0].0, 90);
     assert!(world.peer(0).heard().is_empty());
 }
+
+/// What a platform's own heartbeat owes counts, whatever else is heard.
+#[test]
+fn a_beat_without_an_answer_is_silence() {
+    let beating = || Outcome::Beating(Duration::from_secs(40));
+    let mut world = World::new(settings().heartbeat(None), [beating(), beating()]);
+    world.run(0);
+    let mut events = Vec::new();
+    for _ in 0..79 {
+        world.peer(0).says("noise");
+        events.extend(world.run(1));
+    }
+    assert!(shorts(&events).iter().all(|event| event == "noise"));
+    assert_eq!(world.peer(0).heard(), [Frame::text("beat")]);
+    let events = world.run(3);
+    assert_eq!(shorts(&events), ["lost silent", "opened", "gap"]);
+}
+
+#[test]
+fn a_beat_that_is_answered_goes_on() {
+    let beating = Outcome::Beating(Duration::from_secs(40));
+    let mut world = World::new(settings().heartbeat(None), [beating]);
+    world.run(0);
+    let socket = world.socket.current().unwrap();
+    for _ in 0..100 {
+        world.peer(0).says("ack");
+        world.socket.answered(socket);
+        assert!(!shorts(&world.run(30)).contains(&"lost silent".to_owned()));
+    }
+    assert_eq!(world.peer(0).heard().len(), 75);
+    assert_eq!(world.socket.current(), Some(socket));
+}
+
+#[test]
+fn sockets_are_closed_with_the_code_that_the_platform_wants() {
+    let mut world = World::new(settings().close_code(4000), []);
+    world.run(0);
+    world.socket.close();
+    world.run(1);
+    let last = world.peer(0).heard().pop();
+    assert!(matches!(last, Some(Frame::Close(Some(close))) if close.code == 4000));
+}

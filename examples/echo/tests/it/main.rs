@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod discord;
 mod durable;
 mod line;
 mod process;

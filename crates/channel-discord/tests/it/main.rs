@@ -1,0 +1,23 @@
+//! The Discord channel against a scripted server and hostile input.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and hands JSON over as it is written"
+)]
+
+mod conformance;
+mod drill;
+mod emulator;
+mod fake;
+mod gateway;
+mod hostile;
+mod inbound;
+mod interactions;
+mod outbound;
+mod readme;
+mod samples;
+mod secrets;
+mod verify;
