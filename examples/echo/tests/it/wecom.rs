@@ -102,6 +102,13 @@ async fn an_app_an_ai_bot_and_a_group_bot_share_a_process() {
     }
     wecom.faults().wrong_signatures(4);
     wecom.say(&app, ADA, "forged").unwrap();
+    // All four tries are over: a later one would have the right signature again.
+    let refused = wecom.wait_for(PATIENCE, |wecom| {
+        let tries = wecom.deliveries();
+        let refused = tries.iter().filter(|one| one.status == Some(401)).count();
+        (refused == 4).then_some(())
+    });
+    refused.await.unwrap();
     wecom.say(&app, ADA, "real").unwrap();
     hears(&wecom, &app, "echo: real").await;
     assert_eq!(wecom.sent(&app).len(), 2);

@@ -11,7 +11,7 @@ use channel_emulator::wecom::{Fault, NewBot, Outcome, Post, PostKind, WecomConfi
 use channel_wecom::WecomApp;
 use futures_util::future::join_all;
 
-use super::{ADA, PNG, World};
+use super::{ADA, PNG, World, is_whole, many_words};
 use crate::sealing::{KEY, TOKEN};
 
 pub(super) const CORP: &str = "wwcorp00000000001";
@@ -239,4 +239,16 @@ async fn two_apps_in_one_process_see_neither_tokens_nor_events_of_each_other() {
         };
         assert_eq!((own("gettoken"), own("message/send")), (1, 1));
     }
+}
+
+#[tokio::test]
+async fn long_words_of_an_app_arrive_whole_in_parts() {
+    let world = World::with(WecomConfig::default().without_rates()).await;
+    let (bot, channel) = app(&world, "secret-1", 1_000_002);
+    // The platform cuts what is over 2048 bytes without a word, so not a byte may be over.
+    let words = many_words(2000);
+    let receipt = channel.send(&to_ada(words.as_str())).await.unwrap();
+    let sent = world.sent(&bot);
+    assert_eq!(sent.len(), receipt.messages.len());
+    assert!(is_whole(&sent, &words));
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{Body, Channel as _, ErrorKind, Media as _, OutboundMessage, Target, Upload};
-use channel_emulator::wecom::{NewBot, Post, Via};
+use channel_emulator::wecom::{NewBot, Post, Via, WecomConfig};
 use channel_wecom::WecomBot;
 
-use super::{ADA, PNG, World};
+use super::{ADA, PNG, World, is_whole, many_words};
 use crate::sealing::{KEY, TOKEN};
 
 fn channel(world: &World, key: &str) -> WecomBot {
@@ -99,4 +99,19 @@ async fn a_key_that_is_not_known_is_an_error_without_the_key() {
     let error = channel.send(&hello).await.unwrap_err();
     assert!(!error.kind().is_retryable(), "{error}");
     assert!(!format!("{error} {error:?}").contains("canary"));
+}
+
+#[tokio::test]
+async fn long_words_of_a_group_bot_arrive_whole_in_parts() {
+    let world = World::with(WecomConfig::default().without_rates()).await;
+    let bot = world.bot(&NewBot::group("key-1"));
+    let chat = world.group("Team", &[&bot], &[ADA]).unwrap();
+    let channel = channel(&world, "key-1");
+    let words = many_words(2000);
+    for body in [Body::plain(words.as_str()), Body::markdown(words.as_str())] {
+        let before = world.sent(&bot).len();
+        let message = OutboundMessage::new(Target::chat(chat.as_str()), body);
+        channel.send(&message).await.unwrap();
+        assert!(is_whole(&world.sent(&bot).split_off(before), &words));
+    }
 }

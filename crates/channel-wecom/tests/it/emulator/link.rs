@@ -11,7 +11,7 @@ use channel_wecom::WecomAibotLink;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use super::{ADA, PATIENCE, PNG, World};
+use super::{ADA, PATIENCE, PNG, World, is_whole, many_words};
 
 const BOT: &str = "aib2";
 
@@ -313,4 +313,31 @@ async fn wrong_credentials_end_the_connection_with_an_error() {
     };
     assert_eq!(error.kind(), ErrorKind::Unauthenticated, "{error}");
     assert_eq!(world.count("aibot_subscribe"), 5);
+}
+
+#[tokio::test]
+async fn long_words_over_the_connection_arrive_whole_in_parts() {
+    let (world, channel, mut inbox) = connected().await;
+    world.say(BOT, ADA, "tell").unwrap();
+    let message = inbox.message().await;
+    let words = many_words(8000);
+    channel.send(&message.reply(words.as_str())).await.unwrap();
+    let sent = world.sent(BOT);
+    assert!(sent.len() > 1 && is_whole(&sent, &words));
+}
+
+#[tokio::test]
+async fn a_conversation_that_has_had_its_thirty_messages_is_told_to_wait() {
+    let (world, channel, mut inbox) = connected().await;
+    world.say(BOT, ADA, "hi").unwrap();
+    inbox.message().await;
+    let news = OutboundMessage::new(Target::chat(ADA), "news");
+    for _ in 0..30 {
+        channel.send(&news).await.unwrap();
+    }
+    let refused = channel.send(&news).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::RateLimited);
+    assert_eq!(world.sent(BOT).len(), 30);
+    world.advance(Duration::from_secs(60));
+    channel.send(&news).await.unwrap();
 }

@@ -119,6 +119,22 @@ impl World {
     }
 }
 
+/// Words enough for several messages.
+pub(crate) fn many_words(count: usize) -> String {
+    (0..count).map(|number| format!("字{number} ")).collect()
+}
+
+/// Whether nothing of the words is missing in the messages, whatever their kind.
+pub(crate) fn is_whole(sent: &[MessageView], words: &str) -> bool {
+    let parts = sent.iter().map(|sent| {
+        let kind = sent.body["msgtype"].as_str().unwrap();
+        sent.body[kind]["content"].as_str().unwrap()
+    });
+    parts
+        .flat_map(str::split_whitespace)
+        .eq(words.split_whitespace())
+}
+
 /// Time that passes.
 pub(crate) struct Flow(tokio::task::AbortHandle);
 
