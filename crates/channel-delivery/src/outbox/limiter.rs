@@ -227,15 +227,15 @@ mod tests {
     fn a_burst_passes_and_the_rest_takes_places_in_the_row_of_its_chat() {
         let world = World::new(Pacing::off().rule(chat(2)));
         let turns: Vec<_> = (0..4).map(|_| world.turn("1", S * 9)).collect();
-        assert_eq!(turns, [S * 0, S * 0, S, S * 2]);
-        assert_eq!(world.turn("2", S * 9), S * 0);
+        assert_eq!(turns, [Duration::ZERO, Duration::ZERO, S, S * 2]);
+        assert_eq!(world.turn("2", S * 9), Duration::ZERO);
     }
 
     #[test]
     fn all_chats_of_a_channel_share_its_bucket() {
         let rule = Rule::new(Scope::Channel, Rate::new(1, S), 1);
         let world = World::new(Pacing::off().rule(rule).rule(chat(5)));
-        assert_eq!(world.turn("1", S * 9), S * 0);
+        assert_eq!(world.turn("1", S * 9), Duration::ZERO);
         assert_eq!(world.turn("2", S * 9), S);
         assert_eq!(world.turn("3", S * 9), S * 2);
     }
@@ -250,10 +250,10 @@ mod tests {
         };
         limited(Scope::Chat);
         assert_eq!(world.turn("1", S * 10), S * 2);
-        assert_eq!(world.turn("2", S * 10), S * 0);
+        assert_eq!(world.turn("2", S * 10), Duration::ZERO);
         limited(Scope::Channel);
         assert_eq!(world.turn("2", S * 10), S * 2);
-        assert_eq!(world.turn("2", S * 12), S * 0);
+        assert_eq!(world.turn("2", S * 12), Duration::ZERO);
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
         let world = World::new(Pacing::off().rule(chat(2)));
         assert!(world.preview("1", S * 9));
         assert!(!world.preview("1", S * 9));
-        assert_eq!(world.turn("1", S * 9), S * 0);
+        assert_eq!(world.turn("1", S * 9), Duration::ZERO);
         assert_eq!(world.turn("1", S * 9), S);
         assert!(!world.preview("1", S * 10));
         assert!(world.preview("1", S * 20));

@@ -90,7 +90,7 @@ impl World {
     pub(crate) async fn shown(
         &self,
         bot: &str,
-        fits: impl Fn(&MessageView) -> bool,
+        fits: impl Fn(&MessageView) -> bool + Send + Sync,
     ) -> MessageView {
         let found = self.wait_for(PATIENCE, |wecom| wecom.sent(bot).into_iter().find(&fits));
         match found.await {
