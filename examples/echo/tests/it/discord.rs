@@ -115,5 +115,9 @@ async fn a_discord_command_and_a_press_come_over_http() {
         .ask(site.bot, site.direct, site.ada, press)
         .unwrap();
     site.hears(site.direct, "pressed A").await;
-    assert_eq!(site.discord.interaction(id).unwrap().answered, Some(6));
+    // The answer to the request may be read after the message that the handler sent.
+    let answered = site.discord.wait_for(PATIENCE, |discord| {
+        discord.interaction(id).and_then(|asked| asked.answered)
+    });
+    assert_eq!(answered.await.unwrap(), 6);
 }
