@@ -9,6 +9,7 @@
 mod crash;
 mod discord;
 mod durable;
+mod feishu;
 mod line;
 mod process;
 mod secrets;

@@ -1,0 +1,118 @@
+//! The bot on Feishu, against the emulator that both official SDKs certify.
+
+use std::time::Duration;
+
+use channel_emulator::feishu::{Feishu, FeishuConfig, FeishuServer, NewApp, Post};
+
+use crate::process::Echo;
+
+const APP: &str = "cli_0000000000000001";
+const SECRET: &str = "synthetic_app_secret_0001";
+const KEY: &str = "ek-0123456789abcdef";
+const TOKEN: &str = "vt-synthetic-0001";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Site {
+    feishu: FeishuServer,
+    ada: String,
+    echo: Option<Echo>,
+}
+
+impl Site {
+    async fn open(mode: &str) -> Self {
+        let config = FeishuConfig::default()
+            .rates(false)
+            .redelivery(&[Duration::from_millis(100); 4]);
+        let feishu = Feishu::start(config).await.unwrap();
+        let app = NewApp::new(APP, SECRET, "Kit").keys(TOKEN, Some(KEY));
+        feishu.add_app(&app).unwrap();
+        let ada = feishu.user("Ada");
+        let api = feishu.api_base();
+        let echo = Echo::start(&[
+            ("CHANNEL_FEISHU_APP_ID", APP),
+            ("CHANNEL_FEISHU_APP_SECRET", SECRET),
+            ("CHANNEL_FEISHU_VERIFICATION_TOKEN", TOKEN),
+            ("CHANNEL_FEISHU_ENCRYPT_KEY", KEY),
+            ("CHANNEL_FEISHU_MODE", mode),
+            ("CHANNEL_FEISHU_API_BASE", &api),
+        ])
+        .ready("feishu");
+        if mode == "webhook" {
+            let base = format!("http://127.0.0.1:{}/feishu", echo.port);
+            let (events, callbacks) = (format!("{base}/events"), format!("{base}/callback"));
+            feishu
+                .set_webhook(APP, Some(&events), Some(&callbacks))
+                .unwrap();
+        }
+        Self {
+            feishu,
+            ada,
+            echo: Some(echo),
+        }
+    }
+
+    /// A message of the bot's that holds these words.
+    async fn hears(&self, words: &str) -> String {
+        let found = self.feishu.wait_for(PATIENCE, |feishu| {
+            let mut sent = feishu.sent(APP).into_iter();
+            sent.find(|sent| sent.content.to_string().contains(words))
+        });
+        match found.await {
+            Ok(sent) => sent.id,
+            Err(_) => panic!("no {words:?} among {:?}", self.feishu.sent(APP)),
+        }
+    }
+
+    async fn talks(&self) {
+        self.feishu.say(APP, &self.ada, "hello").unwrap();
+        self.hears("echo: hello").await;
+        let group = self.feishu.group("Team", &[APP], &[&self.ada]).unwrap();
+        self.feishu
+            .post(&group, &self.ada, "not for the bot")
+            .unwrap();
+        self.feishu.post(&group, &self.ada, "@Kit hi").unwrap();
+        self.hears("echo: hi").await;
+        let file = Post::file("file", "hello.txt", "hello");
+        self.feishu.say(APP, &self.ada, file).unwrap();
+        self.hears(
+            "file hello.txt 5 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+        )
+        .await;
+        self.feishu.say(APP, &self.ada, "/buttons").unwrap();
+        let shown = self
+            .feishu
+            .wait_for(PATIENCE, |feishu| {
+                let mut sent = feishu.sent(APP).into_iter();
+                sent.find(|sent| sent.kind == "interactive")
+            })
+            .await
+            .unwrap();
+        self.feishu.press(&shown.id, &self.ada, "A").unwrap();
+        self.hears("pressed A").await;
+        let all = self.feishu.sent(APP);
+        assert!(!format!("{all:?}").contains("not for the bot"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feishu_user_gets_the_echo_over_the_long_connection() {
+    let mut site = Site::open("websocket").await;
+    site.talks().await;
+    site.feishu.cut(APP);
+    site.feishu.say(APP, &site.ada, "in the dark").unwrap();
+    site.hears("echo: in the dark").await;
+    assert_eq!(site.echo.take().unwrap().terminate(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_feishu_user_gets_the_echo_by_webhook() {
+    let mut site = Site::open("webhook").await;
+    let verified = site.feishu.verify_url(APP, "c0ffee").await.unwrap();
+    assert_eq!(verified.0, Some(200));
+    assert_eq!(verified.1["challenge"], "c0ffee");
+    site.feishu.faults().wrong_signatures(1);
+    site.talks().await;
+    let refused = site.feishu.deliveries()[0].status;
+    assert_eq!(refused, Some(401));
+    assert_eq!(site.echo.take().unwrap().terminate(), Some(0));
+}
