@@ -167,6 +167,29 @@ impl Error {
         self
     }
 
+    /// The error of a send of which parts have arrived, made of the error of one `part` of so
+    /// many. Repeating the send would repeat what has arrived, so a kind that asks for a retry
+    /// becomes `Uncertain`. Where nothing has arrived it stays as it is.
+    #[must_use]
+    pub fn broken_off(self, delivered: Receipt, part: usize, parts: usize) -> Self {
+        if delivered.messages.is_empty() {
+            return self;
+        }
+        let kind = match self.kind() {
+            kind if kind.is_retryable() => ErrorKind::Uncertain,
+            kind => kind,
+        };
+        let message = format!("part {} of {parts} failed: {}", part + 1, self.message());
+        let mut error = Self::new(kind, message).with_delivered(delivered);
+        error.0.platform.clone_from(&self.0.platform);
+        error.0.operation = self.0.operation;
+        error.0.retry_after = self.0.retry_after;
+        error.0.limited = self.0.limited;
+        error.0.code.clone_from(&self.0.code);
+        error.0.moved_to.clone_from(&self.0.moved_to);
+        error.with_source(self)
+    }
+
     /// Keeps the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Source>) -> Self {

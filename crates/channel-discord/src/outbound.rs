@@ -190,7 +190,7 @@ pub(crate) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<R
         let key = message.key.as_ref().map(|key| nonce(key, index));
         match send_part(shared, &envelope, post, key, index > 0).await {
             Ok(at) => receipt.messages.push(at),
-            Err(error) => return Err(broken_off(receipt, (index, error), count)),
+            Err(error) => return Err(error.broken_off(receipt, index, count)),
         }
     }
     Ok(receipt)
@@ -221,31 +221,6 @@ pub(crate) async fn send_one(
 pub(crate) fn count(message: &OutboundMessage) -> Result<usize> {
     Envelope::new(&message.to, message.silent)?;
     Ok(plan(message)?.len())
-}
-
-/// The error of a send of which a part has arrived. Repeating it would repeat that part,
-/// so its kind is never a retryable one.
-pub(crate) fn broken_off(receipt: Receipt, (part, cause): (usize, Error), parts: usize) -> Error {
-    if receipt.messages.is_empty() {
-        return cause;
-    }
-    let kind = if cause.kind().is_retryable() {
-        ErrorKind::Uncertain
-    } else {
-        cause.kind()
-    };
-    let operation = cause.operation().unwrap_or(Op::CreateMessage.operation());
-    let message = format!("part {} of {parts} failed: {}", part + 1, cause.message());
-    let mut error = Error::new(kind, message)
-        .on(PLATFORM, operation)
-        .with_delivered(receipt);
-    if let Some(wait) = cause.retry_after() {
-        error = error.with_retry_after(wait);
-    }
-    if let Some(code) = cause.code() {
-        error = error.with_code(code);
-    }
-    error.with_source(cause)
 }
 
 async fn send_part(

@@ -12,7 +12,7 @@ use channel_core::{
 use crate::call::Fault;
 use crate::change;
 use crate::error::Reason;
-use crate::outbound::{self, Envelope, MIDWAY_PATIENCE, broken_off};
+use crate::outbound::{self, Envelope, MIDWAY_PATIENCE};
 use crate::plan::{self, Post};
 use crate::render;
 use crate::shared::Shared;
@@ -106,7 +106,7 @@ impl ReplyStream for Growing {
         let surplus = self.shown.split_off(count.min(self.shown.len()));
         for (index, post) in posts.into_iter().enumerate() {
             if let Err(error) = self.settle(index, &post).await {
-                return Err(broken_off(self.receipt(index), (index, error), count));
+                return Err(error.broken_off(self.receipt(index), index, count));
             }
         }
         for shown in surplus {

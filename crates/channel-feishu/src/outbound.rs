@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use channel_core::{
-    ChatId, Destination, Error, ErrorKind, IdempotencyKey, MessageId, MessageRef, OutboundMessage,
+    ChatId, Destination, ErrorKind, IdempotencyKey, MessageId, MessageRef, OutboundMessage,
     Receipt, Result,
 };
 use http::Method;
@@ -19,7 +19,7 @@ use crate::plan::{OPERATION, Part, plan};
 use crate::render::Outgoing;
 use crate::shared::Shared;
 use crate::wire::is_id;
-use crate::{PLATFORM, history, upload};
+use crate::{history, upload};
 
 const SEND: Call = Call::keyed(OPERATION);
 /// How long the later parts of a message wait when Feishu wants a pause: giving up in the
@@ -153,16 +153,15 @@ pub(crate) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<R
                 // A file that Feishu does not take says nothing about the next one.
                 let is_bad_file =
                     matches!(part, Part::File(_)) && error.kind() == ErrorKind::Invalid;
-                let error = (index, error);
                 if !is_bad_file {
-                    return Err(broken_off(receipt, error, count));
+                    return Err(error.broken_off(receipt, index, count));
                 }
-                bad_file.get_or_insert(error);
+                bad_file.get_or_insert((index, error));
             }
         }
     }
     match bad_file {
-        Some(error) => Err(broken_off(receipt, error, count)),
+        Some((index, error)) => Err(error.broken_off(receipt, index, count)),
         None => Ok(receipt),
     }
 }
@@ -201,31 +200,6 @@ fn check_files(parts: &[Part<'_>]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The error of a send of which a part has arrived. Repeating it would repeat that part,
-/// so its kind is never a retryable one.
-pub(crate) fn broken_off(receipt: Receipt, (part, cause): (usize, Error), parts: usize) -> Error {
-    if receipt.messages.is_empty() {
-        return cause;
-    }
-    let kind = if cause.kind().is_retryable() {
-        ErrorKind::Uncertain
-    } else {
-        cause.kind()
-    };
-    let operation = cause.operation().unwrap_or(OPERATION);
-    let message = format!("part {} of {parts} failed: {}", part + 1, cause.message());
-    let mut error = Error::new(kind, message)
-        .on(PLATFORM, operation)
-        .with_delivered(receipt);
-    if let Some(wait) = cause.retry_after() {
-        error = error.with_retry_after(wait);
-    }
-    if let Some(code) = cause.code() {
-        error = error.with_code(code);
-    }
-    error.with_source(cause)
 }
 
 async fn send_part(

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Call, Data, Done, Payload};
 use crate::error::Fault;
-use crate::outbound::{self, Envelope, MIDWAY_PATIENCE, broken_off};
+use crate::outbound::{self, Envelope, MIDWAY_PATIENCE};
 use crate::render::{self, Outgoing};
 use crate::shared::Shared;
 use crate::{card, change, plan};
@@ -124,7 +124,7 @@ impl ReplyStream for Growing {
         };
         let last_card = as_card(first, &message.body, others.is_empty());
         if let Err(error) = self.settle(&last_card).await {
-            return Err(broken_off(Receipt::new(vec![at]), (0, error), count));
+            return Err(error.broken_off(Receipt::new(vec![at]), 0, count));
         }
         let mut receipt = Receipt::new(vec![at]);
         for (index, post) in others.iter().enumerate() {
@@ -134,7 +134,7 @@ impl ReplyStream for Growing {
             let sent = outbound::post(&self.shared, &envelope, post, false, &uuid, patience).await;
             match sent {
                 Ok(at) => receipt.messages.push(at),
-                Err(fault) => return Err(broken_off(receipt, (index + 1, fault.error), count)),
+                Err(fault) => return Err(fault.error.broken_off(receipt, index + 1, count)),
             }
         }
         let done = posts.len();
@@ -190,7 +190,7 @@ impl Growing {
             Err(error) => {
                 let sent = error.delivered().map(|sent| sent.messages.clone());
                 receipt.messages.extend(sent.unwrap_or_default());
-                Err(broken_off(receipt, (done, error), count))
+                Err(error.broken_off(receipt, done, count))
             }
         }
     }

@@ -127,7 +127,7 @@ pub(crate) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<R
         };
         match sent {
             Ok(mut sent) => receipt.messages.append(&mut sent.messages),
-            Err(error) => return Err(broken_off(receipt, index, error, calls.len())),
+            Err(error) => return Err(error.broken_off(receipt, index, calls.len())),
         }
     }
     Ok(receipt)
@@ -172,28 +172,4 @@ pub(crate) async fn send_one(
     };
     let envelope = Envelope::new(shared, message)?;
     envelope.send(shared, part, call).await
-}
-
-/// The error of a send of which a part has arrived. Repeating it would repeat that part,
-/// so its kind is never a retryable one.
-fn broken_off(receipt: Receipt, part: usize, cause: Error, parts: usize) -> Error {
-    if receipt.messages.is_empty() {
-        return cause;
-    }
-    let kind = if cause.kind().is_retryable() {
-        ErrorKind::Uncertain
-    } else {
-        cause.kind()
-    };
-    let message = format!("part {} of {parts} failed: {}", part + 1, cause.message());
-    let mut error = Error::new(kind, message)
-        .on(PLATFORM, OPERATION)
-        .with_delivered(receipt);
-    if let Some(wait) = cause.retry_after() {
-        error = error.with_retry_after(wait);
-    }
-    if let Some(code) = cause.code() {
-        error = error.with_code(code);
-    }
-    error.with_source(cause)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::address::Address;
 use crate::change::{self, Done, is_gone, is_pointless};
 use crate::client::{Method, Payload};
-use crate::outbound::{self, Envelope, MIDWAY_PATIENCE, Posted, broken_off};
+use crate::outbound::{self, Envelope, MIDWAY_PATIENCE, Posted};
 use crate::plan::{self, Post};
 use crate::shared::{Fault, Shared};
 use crate::{limits, render};
@@ -149,7 +149,7 @@ impl ReplyStream for Growing {
         let surplus = self.shown.split_off(posts.len().min(self.shown.len()));
         for (index, post) in posts.into_iter().enumerate() {
             if let Err(error) = self.settle(index, post).await {
-                return Err(broken_off(self.receipt(), (index, error), count));
+                return Err(error.broken_off(self.receipt(), index, count));
             }
         }
         for shown in surplus {
@@ -172,7 +172,7 @@ impl ReplyStream for Growing {
             Err(error) => {
                 let sent = error.delivered().map(|sent| sent.messages.clone());
                 receipt.messages.extend(sent.unwrap_or_default());
-                Err(broken_off(receipt, (count - 1, error), count))
+                Err(error.broken_off(receipt, count - 1, count))
             }
         }
     }

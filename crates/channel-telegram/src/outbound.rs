@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use channel_core::{
-    ChatId, Destination, Error, ErrorKind, MessageId, MessageRef, OutboundMessage, Receipt, Result,
+    ChatId, Destination, ErrorKind, MessageId, MessageRef, OutboundMessage, Receipt, Result,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::PLATFORM;
 use crate::address::{Address, ChatKey};
 use crate::call::{Fault, Pace, Room};
 use crate::client::{Method, Payload, json};
@@ -187,48 +186,19 @@ async fn execute(
                         .memory
                         .refusal(envelope.room.chat, shared.elapsed())
                         .is_none();
-                let error = (index, error);
                 if !is_bad_file {
-                    return Err(broken_off(receipt, error, count));
+                    return Err(error.broken_off(receipt, index, count));
                 }
-                bad_file.get_or_insert(error);
+                bad_file.get_or_insert((index, error));
             }
         }
         // Only the first message quotes.
         envelope.quote = None;
     }
     match bad_file {
-        Some(error) => Err(broken_off(receipt, error, count)),
+        Some((index, error)) => Err(error.broken_off(receipt, index, count)),
         None => Ok(receipt),
     }
-}
-
-/// The error of a send of which a part has arrived. Repeating it would repeat that part,
-/// so its kind is never a retryable one.
-pub(crate) fn broken_off(receipt: Receipt, (part, cause): (usize, Error), parts: usize) -> Error {
-    if receipt.messages.is_empty() {
-        return cause;
-    }
-    let kind = if cause.kind().is_retryable() {
-        ErrorKind::Uncertain
-    } else {
-        cause.kind()
-    };
-    let operation = cause.operation().unwrap_or(Method::SendMessage.operation());
-    let message = format!("part {} of {parts} failed: {}", part + 1, cause.message());
-    let mut error = Error::new(kind, message)
-        .on(PLATFORM, operation)
-        .with_delivered(receipt);
-    if let Some(wait) = cause.retry_after() {
-        error = error.with_retry_after(wait);
-    }
-    if let Some(code) = cause.code() {
-        error = error.with_code(code);
-    }
-    if let Some(chat) = cause.moved_to() {
-        error = error.with_moved_to(chat.clone());
-    }
-    error.with_source(cause)
 }
 
 /// How long to wait before the given retry of a call that has not left.

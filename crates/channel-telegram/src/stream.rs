@@ -14,7 +14,7 @@ use crate::call::{Fault, Pace, Room};
 use crate::change;
 use crate::client::{Method, Payload, json};
 use crate::error::Reason;
-use crate::outbound::{self, Envelope, MIDWAY_PATIENCE, MIDWAY_RETRIES, broken_off, retry_pause};
+use crate::outbound::{self, Envelope, MIDWAY_PATIENCE, MIDWAY_RETRIES, retry_pause};
 use crate::plan;
 use crate::render::{self, Entity, Keyboard, Words};
 use crate::shared::Shared;
@@ -153,7 +153,7 @@ impl ReplyStream for Growing {
             let is_last = index + 1 + usize::from(!message.attachments.is_empty()) >= count;
             let keyboard = keyboard.as_ref().filter(|_| is_last);
             if let Err(error) = self.settle(index, words, keyboard, message.silent).await {
-                return Err(broken_off(self.receipt(), (index, error), count));
+                return Err(error.broken_off(self.receipt(), index, count));
             }
         }
         for shown in surplus {
@@ -179,7 +179,7 @@ impl ReplyStream for Growing {
                             .into_iter()
                             .flat_map(|sent| sent.messages.clone()),
                     );
-                    return Err(broken_off(receipt, (count - 1, error), count));
+                    return Err(error.broken_off(receipt, count - 1, count));
                 }
             }
         }

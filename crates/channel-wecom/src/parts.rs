@@ -34,11 +34,11 @@ pub(crate) async fn send_all<'a, P: Part>(
             Err(error) if part.is_file() && error.kind() == ErrorKind::Invalid => {
                 bad_file.get_or_insert((index, error));
             }
-            Err(error) => return Err(broken_off(receipt, index, error, count)),
+            Err(error) => return Err(error.broken_off(receipt, index, count)),
         }
     }
     match bad_file {
-        Some((index, error)) => Err(broken_off(receipt, index, error, count)),
+        Some((index, error)) => Err(error.broken_off(receipt, index, count)),
         None => Ok(receipt),
     }
 }
@@ -65,31 +65,6 @@ async fn patiently<'a, P: Part>(
             other => return Ok(other?),
         }
     }
-}
-
-/// The error of a send of which a part has arrived. Repeating it would repeat that part,
-/// so its kind is never a retryable one.
-pub(crate) fn broken_off(receipt: Receipt, part: usize, cause: Error, parts: usize) -> Error {
-    if receipt.messages.is_empty() {
-        return cause;
-    }
-    let kind = if cause.kind().is_retryable() {
-        ErrorKind::Uncertain
-    } else {
-        cause.kind()
-    };
-    let operation = cause.operation().unwrap_or("send message");
-    let message = format!("part {} of {parts} failed: {}", part + 1, cause.message());
-    let mut error = Error::new(kind, message)
-        .on(PLATFORM, operation)
-        .with_delivered(receipt);
-    if let Some(wait) = cause.retry_after() {
-        error = error.with_retry_after(wait);
-    }
-    if let Some(code) = cause.code() {
-        error = error.with_code(code);
-    }
-    error.with_source(cause)
 }
 
 /// There is no part of that number.

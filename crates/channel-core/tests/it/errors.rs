@@ -95,3 +95,28 @@ fn a_secret_is_never_shown() {
     let secret = Secret::new("hunter2");
     assert!(!format!("{secret:?} {secret} {:?}", Some(&secret)).contains("hunter2"));
 }
+
+#[test]
+fn what_was_broken_off_is_not_to_be_repeated() {
+    let cause = || {
+        Error::new(ErrorKind::Unavailable, "busy")
+            .on(Platform::new("acme"), "send message")
+            .with_retry_after(Duration::from_secs(3))
+            .with_code("503")
+    };
+    let untouched = cause().broken_off(Receipt::default(), 0, 3);
+    assert_eq!(untouched.kind(), ErrorKind::Unavailable);
+    let at = MessageRef::new("chat".into(), "1".into());
+    let broken = cause().broken_off(Receipt::new(vec![at]), 1, 3);
+    assert_eq!(broken.kind(), ErrorKind::Uncertain);
+    assert_eq!(
+        broken.to_string(),
+        "acme: send message: part 2 of 3 failed: busy"
+    );
+    assert_eq!(broken.retry_after(), Some(Duration::from_secs(3)));
+    assert_eq!(broken.code(), Some("503"));
+    assert_eq!(
+        broken.delivered().map(|receipt| receipt.messages.len()),
+        Some(1)
+    );
+}

@@ -18,7 +18,6 @@ use crate::api::{Call, Done, Payload, is_ours};
 use crate::error::invalid;
 use crate::inbound::ReplyContext;
 use crate::limits::{AI_PICTURES, PICTURE, RESPONSE_URL_LASTS, STREAM_LASTS};
-use crate::parts::broken_off;
 use crate::upload::is_picture;
 use crate::{PLATFORM, card, render};
 
@@ -193,7 +192,7 @@ pub(super) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<R
                 let chat = message.to.target().chat.clone();
                 receipt.messages.push(MessageRef::new(chat, id.into()));
             }
-            Err(error) => return Err(broken_off(receipt, index, error, count)),
+            Err(error) => return Err(error.broken_off(receipt, index, count)),
         }
     }
     Ok(receipt)
