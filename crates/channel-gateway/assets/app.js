@@ -1,6 +1,7 @@
 // Puts the page together: tabs, chats, the feed, the inspector.
 
 import { Chat } from "./chat.js";
+import { Platform } from "./emulated.js";
 import { Inspector } from "./inspector.js";
 import { Standard } from "./standard.js";
 import { Telegram } from "./telegram.js";
@@ -12,7 +13,7 @@ class App {
     this.inspector = new Inspector();
     document.getElementById("version").textContent = `${start.version} demo`;
     const tabs = document.querySelector('[role="tablist"]');
-    for (const channel of [new Telegram(start), new Standard(start)]) {
+    for (const channel of [new Telegram(start), new Standard(start), ...start.platforms.map((one) => new Platform(one))]) {
       const chat = new Chat(channel, this);
       chat.offer(start.attacks);
       promise(chat, start.guarantees);
@@ -45,6 +46,7 @@ class App {
   open(chat) {
     this.current = chat;
     for (const other of this.chats) other.show(other === chat);
+    chat.tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     const item = chat.items.get(chat.selected);
     this.inspector.show(chat.channel, item?.trace, item?.report);
   }
@@ -63,6 +65,7 @@ class App {
     const feed = new EventSource(`/api/events?client=${encodeURIComponent(client)}`);
     const on = (name, work) => feed.addEventListener(name, (event) => work(JSON.parse(event.data)));
     on("telegram", (news) => this.chat("telegram").channel.hear(news));
+    on("platform", (news) => this.chat(news.channel)?.channel.hear(news));
     on("trace", (trace) => this.chat(trace.channel)?.trace(trace));
     on("state", ({ channel, state }) => {
       // The page's own connection says how the standard channel is.

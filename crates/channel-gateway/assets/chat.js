@@ -37,7 +37,7 @@ export class Chat {
     this.text.setAttribute("aria-label", `Message the bot on ${name}`);
     this.context = find(".context");
     this.fileInput = find(".file");
-    for (const chip of CHIPS) {
+    for (const chip of channel.chips || CHIPS) {
       find(".chips").append(el("button", { type: "button", className: "chip", onclick: () => this.deliver(chip) }, chip));
     }
     this.composer.addEventListener("submit", (event) => {
@@ -56,10 +56,13 @@ export class Chat {
     });
     this.log.addEventListener("keydown", (event) => this.walk(event));
     this.attackList = find(".attack-list");
+    if (!channel.largestFile) find(".attach").remove();
   }
 
   offer(attacks) {
-    for (const attack of attacks.filter((it) => it.channel === this.channel.id)) {
+    const own = attacks.filter((it) => it.channel === this.channel.id);
+    if (!own.length) this.attackList.parentElement.remove();
+    for (const attack of own) {
       this.attackList.append(el("button", {
         type: "button", className: "attack", onclick: () => this.app.attack(this, attack),
       }, el("b", {}, attack.label), el("span", {}, attack.about)));
@@ -134,8 +137,8 @@ export class Chat {
     item.meta.append(item.inspect);
     if (isChosen) {
       if (item.mine) {
-        if (item.plain) item.meta.append(this.small("Edit", () => this.setContext({ kind: "edit", id: item.id, words: "Edit your message" }, item.plain)));
-      } else if (!item.note) {
+        if (item.plain && this.channel.edit) item.meta.append(this.small("Edit", () => this.setContext({ kind: "edit", id: item.id, words: "Edit your message" }, item.plain)));
+      } else if (!item.note && this.channel.react) {
         item.meta.append(this.small("Reply", () => this.setContext({ kind: "reply", id: item.id, words: `Reply to: ${item.plain.slice(0, 60)}` })));
         const own = (item.reactions || []).some((it) => it.mine);
         item.meta.append(this.small(own ? "Unreact" : "React 👍", () => this.run(this.channel.react(item.id, own ? null : "👍"))));
@@ -147,13 +150,13 @@ export class Chat {
   label(item) {
     const trace = item.trace;
     if (item.report) return item.report.held ? "held" : "got through";
-    if (!trace) return "on its way";
+    if (!trace) return item.mine ? "on its way" : "sent";
     if (item.mine || item.note) {
       if (!trace.verdict.allowed) return `${trace.verdict.answered ? "answered" : "refused"}: ${trace.verdict.reason}`;
       if (trace.done?.error) return "handler failed";
       return trace.done ? `handled in ${ms(trace.done.at_ms)}` : "being handled";
     }
-    const call = callOf(trace, item.id);
+    const call = callOf(trace, item.id) || callOf(trace, item.alias);
     return call ? `${this.channel.method(call) || call.operation} ${ms(call.took_ms)}` : "being written";
   }
 
@@ -222,12 +225,12 @@ export class Chat {
     const byMessage = new Map();
     for (const trace of this.traces.values()) {
       // Ids of messages are unique inside their chat only.
-      if (trace.chat !== this.channel.chatId) continue;
+      if (this.channel.chatId && trace.chat !== this.channel.chatId) continue;
       if (trace.kind === "message" && trace.message) byMessage.set(trace.message, trace);
       for (const call of trace.calls) for (const id of call.messages) byMessage.set(id, trace);
     }
     for (const item of this.items.values()) {
-      const trace = item.note ? this.traces.get(item.trace?.number) : byMessage.get(item.id);
+      const trace = item.note ? this.traces.get(item.trace?.number) : byMessage.get(item.id) || byMessage.get(item.alias);
       if (trace && trace !== item.linked) {
         item.trace = trace;
         item.linked = trace;
@@ -290,7 +293,7 @@ export class Chat {
 
   key(event) {
     if (event.key === "Escape") this.setContext(null);
-    if (event.key === "ArrowUp" && !this.text.value && !this.context.value) {
+    if (event.key === "ArrowUp" && this.channel.edit && !this.text.value && !this.context.value) {
       const last = [...this.items.values()].filter((item) => item.mine && item.plain).sort((a, b) => a.order - b.order).pop();
       if (last) this.setContext({ kind: "edit", id: last.id, words: "Edit your message" }, last.plain);
       event.preventDefault();

@@ -1,17 +1,7 @@
 // The person's side of the emulated Telegram: asks the demo's own API, hears by server-sent events.
 
+import { Emulated, post } from "./emulated.js";
 import { fromEntities } from "./richtext.js";
-
-async function post(path, body) {
-  const response = await fetch(path, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error || `the demo answered ${response.status}`);
-  return answer;
-}
 
 function base64(file) {
   return new Promise((resolve, reject) => {
@@ -22,18 +12,15 @@ function base64(file) {
   });
 }
 
-export class Telegram {
+export class Telegram extends Emulated {
   id = "telegram";
   name = "Telegram";
   largestFile = 2 << 20;
   about = "Emulated Bot API, long poll over HTTP";
 
   constructor(start) {
+    super();
     this.chatId = String(start.telegram.person);
-  }
-
-  attach(chat) {
-    this.chat = chat;
   }
 
   /** News from the feed. */
@@ -79,30 +66,5 @@ export class Telegram {
 
   react(id, emoji) {
     return post("/api/telegram/react", { message: Number(id), emoji });
-  }
-
-  /** What brought the event, as blocks for the inspector. */
-  inbound(trace) {
-    const poll = trace.inbound;
-    if (!poll) return [{ title: "Payload", body: trace.native, open: true }];
-    return [
-      { title: `${poll.method} ${poll.address}`, headers: poll.request_headers, body: poll.request },
-      { title: `${poll.status}`, note: "answer to the long poll", headers: poll.response_headers, body: poll.response, open: true },
-    ];
-  }
-
-  /** What a call put on the wire. */
-  outbound(call) {
-    return call.exchanges.flatMap((exchange) => [
-      { title: `${exchange.method} ${exchange.address}`, headers: exchange.request_headers, body: exchange.request, open: true },
-      exchange.error
-        ? { title: "No response", note: exchange.error }
-        : { title: `${exchange.status}`, note: `after ${exchange.took_ms.toFixed(1)} ms`, headers: exchange.response_headers, body: exchange.response },
-    ]);
-  }
-
-  method(call) {
-    const last = call.exchanges[call.exchanges.length - 1];
-    return last ? last.address.split("/").pop() : "";
   }
 }

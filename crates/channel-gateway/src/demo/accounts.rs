@@ -18,6 +18,7 @@ use channel_policy::{AccessConfig, Directory, Gate, RateLimits};
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 
+use super::platforms::Pair;
 use super::telegram::{PERSON, PERSON_NAME};
 use super::{GUEST, STANDARD, TELEGRAM, random_hex};
 
@@ -95,11 +96,16 @@ impl Accounts {
 
     /// The policy: the person at the page may, on any platform, and is known as the owner
     /// once the account is connected.
-    pub(crate) fn gate(&self, transport: &Transport) -> Result<Gate> {
+    pub(crate) fn gate(&self, transport: &Transport, others: &[Pair]) -> Result<Gate> {
         let connect = ConnectGate::new(self.bindings.clone()).keep_in(Arc::new(self.store.clone()));
         let person = AccessConfig::new().allow_from(format!("{PERSON}|{PERSON_NAME}"));
-        Gate::builder(Arc::clone(&transport.clock))
-            .channel(TELEGRAM, person)
+        let gate = Gate::builder(Arc::clone(&transport.clock)).channel(TELEGRAM, person);
+        others
+            .iter()
+            .fold(gate, |gate, (platform, _)| {
+                let person = AccessConfig::new().allow_from(platform.person());
+                gate.channel(platform.about().id, person)
+            })
             .channel(STANDARD, AccessConfig::new().allow_role(GUEST_ROLE))
             .directory(Arc::new(Guests))
             .identities(Arc::new(connect))

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::attacks::{self, Attack};
+use super::platforms::Emulated;
 use super::telegram::{BOT_NAME, PERSON, PERSON_NAME};
 use super::{Stage, feed};
 
@@ -42,6 +43,12 @@ impl From<ActionError> for Refusal {
     }
 }
 
+impl From<channel_core::Error> for Refusal {
+    fn from(error: channel_core::Error) -> Self {
+        Self(StatusCode::CONFLICT, error.to_string())
+    }
+}
+
 fn invalid(words: &str) -> Refusal {
     Refusal(StatusCode::BAD_REQUEST, words.to_owned())
 }
@@ -55,6 +62,8 @@ pub(crate) fn router(stage: Arc<Stage>) -> Router {
         .route("/api/telegram/press", post(press))
         .route("/api/telegram/react", post(react))
         .route("/api/telegram/file", get(file))
+        .route("/api/platform/{id}/message", post(say))
+        .route("/api/platform/{id}/press", post(choose))
         .route("/api/attack", post(attack))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(stage)
@@ -78,6 +87,7 @@ async fn start(State(stage): State<Arc<Stage>>) -> Json<Value> {
             "name": PERSON_NAME,
         },
         "telegram": {"bot": BOT_NAME, "person": PERSON, "name": PERSON_NAME},
+        "platforms": stage.others.iter().map(|one| one.about()).collect::<Vec<_>>(),
         "guarantees": *stage.promises.lock().unwrap_or_else(PoisonError::into_inner),
         "attacks": Attack::ALL.map(|attack| json!({
             "name": attack, "channel": attack.channel(), "label": attack.label(), "about": attack.about(),
@@ -196,6 +206,48 @@ async fn file(State(stage): State<Arc<Stage>>, Query(wanted): Query<Wanted>) -> 
         (CONTENT_DISPOSITION, "attachment"),
     ];
     (headers, file).into_response()
+}
+
+/// A platform of the page.
+fn emulated<'a>(stage: &'a Stage, id: &str) -> Result<&'a dyn Emulated, Refusal> {
+    let found = stage.others.iter().find(|one| one.about().id == id);
+    let missing = || {
+        Refusal(
+            StatusCode::NOT_FOUND,
+            "there is no such platform".to_owned(),
+        )
+    };
+    found.map(|one| one.as_ref()).ok_or_else(missing)
+}
+
+#[derive(Debug, Deserialize)]
+struct Said {
+    text: String,
+}
+
+async fn say(
+    State(stage): State<Arc<Stage>>,
+    Path(id): Path<String>,
+    Json(said): Json<Said>,
+) -> Answer {
+    check_text(&said.text, true)?;
+    emulated(&stage, &id)?.say(&said.text)?;
+    Ok(Json(json!({})))
+}
+
+#[derive(Debug, Deserialize)]
+struct Chosen {
+    message: String,
+    value: String,
+}
+
+async fn choose(
+    State(stage): State<Arc<Stage>>,
+    Path(id): Path<String>,
+    Json(chosen): Json<Chosen>,
+) -> Answer {
+    emulated(&stage, &id)?.press(&chosen.message, &chosen.value)?;
+    Ok(Json(json!({})))
 }
 
 #[derive(Debug, Deserialize)]

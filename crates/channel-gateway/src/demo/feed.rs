@@ -13,6 +13,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::platforms::{self, Emulated};
 use super::recorder::Trace;
 use super::telegram::Seen;
 use super::{STANDARD, Stage};
@@ -39,7 +40,10 @@ pub(crate) async fn events(
         // The sender is gone only when the demo is.
         let _ = closing.wait_for(|closing| *closing).await;
     };
-    let news = stream::select(chat(Arc::clone(&stage)), traces(stage, &reader.client))
+    let others = stage.others.iter().map(|one| other(Arc::clone(one)));
+    let others = stream::select_all(others);
+    let chats = stream::select(chat(Arc::clone(&stage)), others);
+    let news = stream::select(chats, traces(stage, &reader.client))
         .take_until(closed.boxed())
         .map(move |event| {
             let _held_while_reading = &place;
@@ -73,6 +77,23 @@ fn chat(stage: Arc<Stage>) -> BoxStream<'static, Event> {
             }
         }
     })
+    .boxed()
+}
+
+/// The chat of another platform.
+fn other(platform: Arc<dyn Emulated>) -> BoxStream<'static, Event> {
+    let id = platform.about().id;
+    stream::unfold(
+        (platform, platforms::Seen::default()),
+        move |(platform, mut seen)| async move {
+            loop {
+                let mut look = |messages| seen.news(id, messages);
+                if let Some(news) = platform.wait(&mut look).await {
+                    return Some((event("platform", &news), (platform, seen)));
+                }
+            }
+        },
+    )
     .boxed()
 }
 

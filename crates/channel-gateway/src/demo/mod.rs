@@ -9,6 +9,7 @@ mod feed;
 mod guard;
 mod observed;
 mod page;
+mod platforms;
 mod policy;
 mod recorder;
 mod telegram;
@@ -22,7 +23,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::middleware;
-use channel_core::{Action, ChannelId, ChatId, Error, Message, Random, Result, Secret, Transport};
+use channel_core::{
+    Action, Channel, ChannelId, ChatId, Error, Message, Random, Result, Secret, Transport,
+};
 use channel_delivery::SqliteStore;
 use channel_emulator::telegram::TelegramConfig;
 use channel_policy::Gate;
@@ -35,6 +38,7 @@ use tokio::sync::{Semaphore, watch};
 
 use accounts::{Accounts, Home};
 use observed::Observed;
+use platforms::{Emulated, Opening};
 use policy::Minuted;
 use recorder::Recorder;
 use telegram::{BOT_NAME, PERSON, PERSON_NAME, Platform, STRANGER};
@@ -99,6 +103,8 @@ impl fmt::Debug for Demo {
 /// What everything behind the page shares.
 struct Stage {
     platform: Platform,
+    /// The other emulated platforms.
+    others: Vec<Arc<dyn Emulated>>,
     recorder: Recorder,
     transport: Transport,
     /// The token of the standard channel that clients could share, another one each time.
@@ -166,9 +172,16 @@ impl Demo {
         let transport = channel_http::transport();
         let random = transport.random.as_ref();
         let bot_token = Secret::new(format!("7000000001:{}", random_hex(random, 16)));
+        let recorder = Recorder::new(Arc::clone(&transport.clock));
+        let opening = Opening {
+            random,
+            recorded: &|secret| recorded(&transport, &recorder, secret),
+        };
+        let others = platforms::open(&opening).await?;
         let stage = Arc::new(Stage {
             platform: emulated(&bot_token).await?,
-            recorder: Recorder::new(Arc::clone(&transport.clock)),
+            others: others.iter().map(|(one, _)| Arc::clone(one)).collect(),
+            recorder,
             token: Secret::new(random_hex(random, 24)),
             guests: Guests::new(random),
             address: OnceLock::new(),
@@ -186,12 +199,11 @@ impl Demo {
             })
             .token(stage.token.expose())
             .build()
-            .map(|standard| stage.observe(standard))?;
-        let standard = Arc::new(standard);
+            .map(|standard| stage.observe(Arc::new(standard), None))?;
         let polling = Telegram::builder()
             .token(bot_token.clone())
             .api_base(stage.platform.server.api_base())
-            .transport(stage.recorded(&bot_token))
+            .transport(recorded(&stage.transport, &stage.recorder, &bot_token))
             .build()?;
         let home = Home::new(stage.transport.random.as_ref())?;
         let accounts = Accounts::open(&home, &stage.transport).await?;
@@ -200,13 +212,21 @@ impl Demo {
             .map_err(|source| {
                 Error::config("the demo's store cannot be opened").with_source(source)
             })?;
-        let running = stage
-            .bot(accounts.gate(&stage.transport)?)
+        let mut bot = stage
+            .bot(accounts.gate(&stage.transport, &others)?)
             .store(events)
-            .channel(stage.observe(polling))
-            .channel(Arc::clone(&standard))
-            .start()
-            .await?;
+            .served_elsewhere()
+            .channel(stage.observe(Arc::new(polling), None))
+            .channel(Arc::clone(&standard));
+        let mut hosted = Vec::new();
+        for (platform, channel) in others {
+            let channel = stage.observe(channel, Some(platform));
+            if channel.as_webhook().is_some() && channel.as_events().is_none() {
+                hosted.push(Arc::clone(&channel));
+            }
+            bot = bot.channel(channel);
+        }
+        let running = bot.start().await?;
         // The same bot by webhook: nothing is ever delivered there but forgeries.
         let forgeable = Telegram::builder()
             .token(bot_token)
@@ -219,9 +239,13 @@ impl Demo {
                 .intake(&ChannelId::new(channel))
                 .ok_or_else(|| Error::config(format!("there is no channel {channel}")))
         };
-        let host = Host::new(Arc::clone(&stage.transport.clock))
+        let mut host = Host::new(Arc::clone(&stage.transport.clock))
             .mount(standard, intake(STANDARD)?)
             .mount(Arc::new(forgeable), intake(TELEGRAM)?);
+        for channel in hosted {
+            let intake = intake(channel.info().id.as_str())?;
+            host = host.mount(channel, intake);
+        }
         let router = page::router()
             .merge(api::router(Arc::clone(&stage)))
             .merge(accounts.router(stage.transport.random.as_ref())?)
@@ -236,6 +260,10 @@ impl Demo {
             .emulator()
             .private_text(platform.bot, PERSON, "/start")
             .map_err(|error| Error::config(error.to_string()))?;
+        for platform in &stage.others {
+            platform.call(&stage.base("http"))?;
+            tokio::spawn(Arc::clone(&stage).greet(Arc::clone(platform)));
+        }
         Ok(Self {
             stage,
             running,
@@ -277,12 +305,38 @@ impl Demo {
         let clock = Arc::clone(&self.stage.transport.clock);
         self.server.finish(DRAIN, clock.as_ref()).await;
         self.stage.platform.server.stop();
+        for platform in &self.stage.others {
+            platform.stop();
+        }
         self.accounts.close().await;
     }
 }
 
 impl Stage {
-    fn observe<C: observed::Able>(&self, channel: C) -> Observed<C> {
+    /// Presses the start of a chat as soon as its channel hears it.
+    async fn greet(self: Arc<Self>, platform: Arc<dyn Emulated>) {
+        let mut closing = self.closing.subscribe();
+        let channel = ChannelId::new(platform.about().id);
+        let ready = async {
+            self.recorder.becomes(&channel, "ready").await;
+            platform.reachable().await;
+        };
+        tokio::select! {
+            () = ready => {
+                if let Err(error) = platform.say("/start") {
+                    tracing::warn!(%error, "a chat of the demo does not begin");
+                }
+            }
+            // The sender is gone only when the demo is.
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+    }
+
+    fn observe(
+        &self,
+        channel: Arc<dyn Channel>,
+        platform: Option<Arc<dyn Emulated>>,
+    ) -> Arc<dyn Channel> {
         let info = channel.info();
         let calls = info.guarantees.calls();
         let promise = json!({
@@ -297,19 +351,12 @@ impl Stage {
             .unwrap_or_else(PoisonError::into_inner)
             .push(promise);
         let clock = Arc::clone(&self.transport.clock);
-        Observed::new(channel, self.recorder.clone(), clock)
-    }
-
-    /// The transport, with a record of what it sends.
-    fn recorded(&self, secret: &Secret) -> Transport {
-        let mut transport = self.transport.clone();
-        transport.http = Arc::new(RecordingHttp {
-            inner: transport.http,
-            clock: Arc::clone(&transport.clock),
-            recorder: self.recorder.clone(),
-            secret: secret.clone(),
-        });
-        transport
+        Arc::new(Observed::new(
+            channel,
+            platform,
+            self.recorder.clone(),
+            clock,
+        ))
     }
 
     fn bot(&self, gate: Gate) -> Bot {
@@ -376,6 +423,18 @@ where
         recorder.done(&channel, &chat, error);
         result
     }
+}
+
+/// A transport with a record of what it sends.
+fn recorded(transport: &Transport, recorder: &Recorder, secret: &Secret) -> Transport {
+    let mut transport = transport.clone();
+    transport.http = Arc::new(RecordingHttp {
+        inner: transport.http,
+        clock: Arc::clone(&transport.clock),
+        recorder: recorder.clone(),
+        secret: secret.clone(),
+    });
+    transport
 }
 
 /// A platform with everybody on it.

@@ -6,24 +6,21 @@ use std::time::Duration;
 
 use channel_core::{
     Action, Actions, Body, Cards, Channel, ChannelId, ChannelInfo, ChatId, Clock, Commands, Delete,
-    Destination, Edit, Events, History, Identity, Media, MessageId, MessageRef, OutboundMessage,
-    Parts, React, Receipt, ReplyStream, Result, SocketServer, Stream, Typing, Webhook, async_trait,
+    Destination, Edit, Error, ErrorKind, Events, History, Identity, Media, MessageId, MessageRef,
+    OutboundMessage, Parts, React, Receipt, ReplyStream, Result, SocketServer, Stream, Typing,
+    Webhook, async_trait,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::platforms::Emulated;
 use super::recorder::{Call, Recorder, words};
-use super::wire::{collecting, milliseconds};
-
-/// A channel with every ability that is written down here.
-pub(crate) trait Able: Channel + Edit + Delete + React + Typing + Stream + Actions {}
-
-impl<C: Channel + Edit + Delete + React + Typing + Stream + Actions> Able for C {}
+use super::wire::{EXCHANGES, collecting, milliseconds};
 
 /// Keeps every ability of the inner channel.
 #[derive(Debug)]
-pub(crate) struct Observed<C> {
-    inner: C,
+pub(crate) struct Observed {
+    inner: Arc<dyn Channel>,
     pen: Pen,
 }
 
@@ -33,10 +30,17 @@ struct Pen {
     channel: ChannelId,
     recorder: Recorder,
     clock: Arc<dyn Clock>,
+    /// Who tells of frames.
+    platform: Option<Arc<dyn Emulated>>,
 }
 
-impl<C: Able> Observed<C> {
-    pub(crate) fn new(inner: C, recorder: Recorder, clock: Arc<dyn Clock>) -> Self {
+impl Observed {
+    pub(crate) fn new(
+        inner: Arc<dyn Channel>,
+        platform: Option<Arc<dyn Emulated>>,
+        recorder: Recorder,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let channel = inner.info().id.clone();
         Self {
             inner,
@@ -44,9 +48,15 @@ impl<C: Able> Observed<C> {
                 channel,
                 recorder,
                 clock,
+                platform,
             },
         }
     }
+}
+
+/// An ability that the inner channel is known to have: nobody gets at it otherwise.
+fn able<T: ?Sized>(ability: Option<&T>) -> Result<&T> {
+    ability.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the channel cannot do this"))
 }
 
 impl Pen {
@@ -59,7 +69,15 @@ impl Pen {
         messages: impl FnOnce(&T) -> Vec<MessageId>,
     ) -> Result<T> {
         let began = self.clock.elapsed();
-        let (result, exchanges) = collecting(call).await;
+        let frames = |after| self.platform.as_ref().map(|it| it.frames(after));
+        let before = frames(u64::MAX).map_or(0, |(last, _)| last);
+        let (result, mut exchanges) = collecting(call).await;
+        if let Some((_, frames)) = frames(before)
+            && exchanges.is_empty()
+        {
+            exchanges = frames;
+            exchanges.truncate(EXCHANGES);
+        }
         // A preview that came too early left nothing on the wire, and is no news.
         if operation == PREVIEW && exchanges.is_empty() {
             return result;
@@ -113,7 +131,7 @@ fn shown(message: &OutboundMessage) -> Value {
 
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<C: Able> Channel for Observed<C> {
+impl Channel for Observed {
     fn info(&self) -> &ChannelInfo {
         self.inner.info()
     }
@@ -174,75 +192,96 @@ impl<C: Able> Channel for Observed<C> {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<C: Able> Edit for Observed<C> {
+impl Edit for Observed {
     async fn edit(&self, target: &MessageRef, message: &OutboundMessage) -> Result<()> {
         let asked = json!({"message": target, "to": shown(message)});
-        let call = self.inner.edit(target, message);
+        let call = able(self.inner.as_edit())?.edit(target, message);
         self.pen.call(&target.chat, "edit", asked, call, none).await
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<C: Able> Delete for Observed<C> {
+impl Delete for Observed {
     async fn delete(&self, target: &MessageRef) -> Result<()> {
-        let call = self.inner.delete(target);
+        let call = able(self.inner.as_delete())?.delete(target);
         self.pen
             .call(&target.chat, "delete", tree(target), call, none)
             .await
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<C: Able> React for Observed<C> {
+impl React for Observed {
     async fn react(&self, target: &MessageRef, emoji: &str) -> Result<()> {
         let asked = json!({"message": target, "emoji": emoji});
-        let call = self.inner.react(target, emoji);
+        let call = able(self.inner.as_react())?.react(target, emoji);
         self.pen
             .call(&target.chat, "react", asked, call, none)
             .await
     }
     async fn unreact(&self, target: &MessageRef, emoji: &str) -> Result<()> {
         let asked = json!({"message": target, "emoji": emoji});
-        let call = self.inner.unreact(target, emoji);
+        let call = able(self.inner.as_react())?.unreact(target, emoji);
         self.pen
             .call(&target.chat, "unreact", asked, call, none)
             .await
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<C: Able> Typing for Observed<C> {
+impl Typing for Observed {
     async fn start_typing(&self, to: &Destination) -> Result<()> {
-        let call = self.inner.start_typing(to);
+        let call = able(self.inner.as_typing())?.start_typing(to);
         self.pen
             .call(&to.target().chat, "typing", tree(to), call, none)
             .await
     }
     fn lasts(&self) -> Duration {
-        self.inner.lasts()
+        self.inner.as_typing().map_or(Duration::MAX, Typing::lasts)
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<C: Able> Actions for Observed<C> {
+impl Actions for Observed {
     async fn answer_action(&self, action: &Action, notice: Option<&str>) -> Result<()> {
         let asked = json!({"action": action.id, "notice": notice});
-        let call = self.inner.answer_action(action, notice);
+        let call = able(self.inner.as_actions())?.answer_action(action, notice);
         self.pen
             .call(&action.chat.id, "answer action", asked, call, none)
             .await
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
-impl<C: Able> Stream for Observed<C> {
+impl Stream for Observed {
     async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>> {
-        Ok(Box::new(ObservedStream {
-            inner: self.inner.stream(to).await?,
+        let inner = able(self.inner.as_stream())?.stream(to).await?;
+        Ok(self.observed(inner, to))
+    }
+    async fn resume(
+        &self,
+        to: &Destination,
+        shown: &Receipt,
+    ) -> Result<Option<Box<dyn ReplyStream>>> {
+        let inner = able(self.inner.as_stream())?.resume(to, shown).await?;
+        Ok(inner.map(|inner| self.observed(inner, to)))
+    }
+}
+
+impl Observed {
+    fn observed(&self, inner: Box<dyn ReplyStream>, to: &Destination) -> Box<dyn ReplyStream> {
+        Box::new(ObservedStream {
+            inner,
             pen: self.pen.clone(),
             chat: to.target().chat.clone(),
-        }))
+        })
     }
 }
 
@@ -253,6 +292,7 @@ struct ObservedStream {
     chat: ChatId,
 }
 
+#[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl ReplyStream for ObservedStream {
     async fn show(&mut self, body: &Body) -> Result<()> {
@@ -260,6 +300,9 @@ impl ReplyStream for ObservedStream {
         self.pen
             .call(&self.chat, PREVIEW, tree(body), call, none)
             .await
+    }
+    fn shown(&self) -> Option<Receipt> {
+        self.inner.shown()
     }
     async fn finish(self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {
         let asked = shown(&message);

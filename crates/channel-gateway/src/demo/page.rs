@@ -19,6 +19,7 @@ assets! {
     "/app.css": "text/css; charset=utf-8" = "app.css";
     "/app.js": "text/javascript; charset=utf-8" = "app.js";
     "/chat.js": "text/javascript; charset=utf-8" = "chat.js";
+    "/emulated.js": "text/javascript; charset=utf-8" = "emulated.js";
     "/inspector.js": "text/javascript; charset=utf-8" = "inspector.js";
     "/richtext.js": "text/javascript; charset=utf-8" = "richtext.js";
     "/standard.js": "text/javascript; charset=utf-8" = "standard.js";

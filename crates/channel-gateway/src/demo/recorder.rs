@@ -322,6 +322,14 @@ impl Recorder {
         });
     }
 
+    /// Waits until a channel has a state.
+    pub(crate) async fn becomes(&self, channel: &ChannelId, wanted: &str) {
+        let mut changed = self.changed.subscribe();
+        let is_there = |_: &u64| self.state_of(channel).is_some_and(|state| state == wanted);
+        // The sender lives as long as `self`.
+        let _ = changed.wait_for(is_there).await;
+    }
+
     /// The state of a channel in one word.
     pub(crate) fn state_of(&self, channel: &ChannelId) -> Option<String> {
         let book = lock(&self.book);

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{Clock, HttpBody, HttpClient, HttpError, HttpRequest, async_trait};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Response, Uri};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::recorder::{Recorder, lock};
 
 /// Bytes of a body that are kept to be shown.
 const SHOWN: usize = 32 << 10;
 /// Exchanges kept for one call: a call that is tried again and again must not fill memory.
-const EXCHANGES: usize = 16;
+pub(crate) const EXCHANGES: usize = 16;
 
 tokio::task_local! {
     /// The exchanges of the call that runs in this task.
@@ -41,6 +43,17 @@ impl Text {
         }
     }
 
+    /// The same without its content, if there are credentials in it.
+    fn discreet(self) -> Self {
+        if !CREDENTIALS.iter().any(|name| self.text.contains(name)) {
+            return self;
+        }
+        Self {
+            text: "(credentials, not shown)".to_owned(),
+            ..self
+        }
+    }
+
     fn of_pieces(body: &HttpBody) -> Self {
         let length = usize::try_from(body.len()).unwrap_or(usize::MAX);
         let mut shown = Vec::with_capacity(length.min(SHOWN));
@@ -57,7 +70,7 @@ impl Text {
 }
 
 /// One HTTP request and its response.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub(crate) struct Exchange {
     pub(crate) method: String,
     /// The address, without secrets.
@@ -77,10 +90,29 @@ pub(crate) struct Exchange {
     pub(crate) response_bytes: Bytes,
 }
 
+/// Headers and fields that hold credentials, whichever platform it is.
+const CREDENTIALS: [&str; 3] = ["app_secret", "access_token", "refresh_token"];
+
+impl Exchange {
+    /// A frame that a platform has taken, and its answer.
+    pub(crate) fn frame(command: &str, body: &Value, answer: &Value) -> Self {
+        Self {
+            method: "frame".to_owned(),
+            address: command.to_owned(),
+            request: Text::of(body.to_string().as_bytes()).discreet(),
+            response: Text::of(answer.to_string().as_bytes()).discreet(),
+            ..Self::default()
+        }
+    }
+}
+
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {
     map.iter()
         .map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let value = match *name == AUTHORIZATION {
+                true => "<token>".to_owned(),
+                false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            };
             (name.as_str().to_owned(), value)
         })
         .collect()
@@ -124,7 +156,7 @@ impl HttpClient for RecordingHttp {
             method: parts.method().to_string(),
             address: self.shown(parts.uri()),
             request_headers: headers(parts.headers()),
-            request: Text::of_pieces(parts.body()),
+            request: Text::of_pieces(parts.body()).discreet(),
             status: None,
             response_headers: Vec::new(),
             response: Text::default(),
@@ -142,7 +174,7 @@ impl HttpClient for RecordingHttp {
             Ok(response) => {
                 exchange.status = Some(response.status().as_u16());
                 exchange.response_headers = headers(response.headers());
-                exchange.response = Text::of(response.body());
+                exchange.response = Text::of(response.body()).discreet();
                 exchange.response_bytes = response.body().clone();
             }
             Err(error) => exchange.error = Some(error.to_string()),
