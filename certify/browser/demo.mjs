@@ -22,6 +22,9 @@ const browser = await chromium.launch({
     "--disable-component-update", "--disable-sync"],
 });
 
+/** Platforms with words and buttons: webhook, sockets, gateway, long connections. */
+const OTHERS = ["line", "slack", "discord", "feishu", "wecom"];
+
 const checks = [];
 const check = (name, options, work) => checks.push({ name, options, work });
 
@@ -44,7 +47,10 @@ async function ready(page) {
   for (const platform of ["telegram", "standard"]) {
     await page.locator(`#tab-${platform}[data-state="ready"]`).waitFor({ timeout: PATIENCE });
   }
-  await page.locator("#panel-telegram .msg.bot").first().waitFor({ timeout: PATIENCE });
+  // The welcome of every chat, so that counts begin after it.
+  for (const platform of ["telegram", "standard"]) {
+    await page.locator(`#panel-${platform} .msg.bot`).first().waitFor({ state: "attached", timeout: PATIENCE });
+  }
 }
 
 const panel = (page, platform) => page.locator(`#panel-${platform}`);
@@ -159,6 +165,50 @@ for (const platform of ["telegram", "standard"]) {
     await fromBot(page, platform, "echo: still there?").waitFor({ timeout: PATIENCE });
   });
 }
+
+for (const platform of OTHERS) {
+  check(`${platform}_echoes_a_typed_message_and_shows_its_way`, {}, async (page) => {
+    await page.locator(`#tab-${platform}[data-state="ready"]`).waitFor();
+    await open(page, platform);
+    await fromBot(page, platform, "I am one small bot").waitFor();
+    await say(page, platform, "follow me");
+    await fromBot(page, platform, "echo: follow me").waitFor();
+    await page.locator("#wire-summary", { hasText: "handled in" }).waitFor();
+    const steps = page.locator("#steps");
+    const said = await steps.innerText();
+    for (const words of ["follow me", "allowlist", "Allowed", "echo: follow me"]) assert.ok(said.includes(words), words);
+    await page.locator("#view-raw").click();
+    const raw = await steps.innerText();
+    assert.ok(!/xoxb-|xapp-|line-[0-9a-f]{8}|demo\.discord\.|Bearer (?!<)/.test(raw), "the token is not shown");
+    assert.equal(await panel(page, platform).locator(".promises tbody tr").count() > 0, true, "what is promised");
+  });
+
+  check(`${platform}_answers_a_pressed_button_and_streams`, {}, async (page) => {
+    await page.locator(`#tab-${platform}[data-state="ready"]`).waitFor();
+    await open(page, platform);
+    await fromBot(page, platform, "I am one small bot").waitFor();
+    await say(page, platform, "/buttons");
+    await panel(page, platform).locator(".press", { hasText: "Coffee" }).last().click();
+    await fromBot(page, platform, "pressed Coffee").waitFor();
+    const bots = panel(page, platform).locator(".msg.bot");
+    const before = await bots.count();
+    await say(page, platform, "/stream 12");
+    await fromBot(page, platform, "1 2 3 4 5 6 7 8 9 10 11 12").waitFor();
+    assert.equal(await bots.count(), before + 1);
+  });
+}
+
+check("arrows_reach_every_platform_on_a_phone", { viewport: PHONE }, async (page) => {
+  await page.locator("#tab-telegram").focus();
+  for (const platform of ["standard", ...OTHERS]) {
+    await page.keyboard.press("ArrowRight");
+    const tab = page.locator(`#tab-${platform}`);
+    assert.equal(await tab.getAttribute("aria-selected"), "true");
+    const box = await tab.boundingBox();
+    assert.ok(box.x >= 0 && box.x + box.width <= PHONE.width, `${platform} is at ${box.x} px`);
+    assert.ok(await panel(page, platform).locator(".text").isVisible());
+  }
+});
 
 // Connected accounts: the page opens beside the demo, signed in as its one owner.
 
@@ -305,13 +355,14 @@ check("keeps_the_composer_in_sight_on_a_phone", { viewport: PHONE }, async (page
 });
 
 check("has_no_horizontal_scroll_on_a_phone", { viewport: PHONE }, async (page) => {
-  for (const platform of ["telegram", "standard"]) {
+  for (const platform of ["telegram", "standard", ...OTHERS]) {
     await open(page, platform);
     await say(page, platform, `/markdown`);
     await fromBot(page, platform, "One source").waitFor({ timeout: PATIENCE });
     await say(page, platform, "a-word-without-an-end-".repeat(12));
     await fromBot(page, platform, "without-an-end").waitFor({ timeout: PATIENCE });
-    await panel(page, platform).locator(".attacks summary").click();
+    const attacks = panel(page, platform).locator(".attacks summary");
+    if (await attacks.count()) await attacks.click();
     for (const view of ["#view-raw", "#view-pretty"]) {
       await page.locator(view).click();
       const [wide, room] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]);
@@ -368,6 +419,16 @@ for (const colorScheme of ["light", "dark"]) {
         await panel(page, platform).locator(".attack").first().click();
         await page.locator("#steps .badge", { hasText: "Held" }).waitFor({ timeout: PATIENCE });
         await shot(`${platform}-attack`);
+      }
+      for (const platform of OTHERS) {
+        await page.locator(`#tab-${platform}[data-state="ready"]`).waitFor();
+        await open(page, platform);
+        await say(page, platform, "/markdown");
+        await fromBot(page, platform, "One source").waitFor();
+        await say(page, platform, "hello there");
+        await fromBot(page, platform, "echo: hello there").waitFor();
+        await page.locator("#wire-summary", { hasText: "handled in" }).waitFor();
+        await shot(platform);
       }
     });
   }

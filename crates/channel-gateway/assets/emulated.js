@@ -41,7 +41,9 @@ export class Emulated {
 
   method(call) {
     const last = call.exchanges[call.exchanges.length - 1];
-    return last ? last.address.split("/").pop() : "";
+    // A path may end in the id of a message, which is no name for what was called.
+    const parts = last ? last.address.split("?")[0].split("/") : [];
+    return parts.filter((part) => !/\d{6}/.test(part)).pop() || "";
   }
 }
 

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-async fn start() -> Demo {
+pub(crate) async fn start() -> Demo {
     Demo::start(DemoConfig::default()).await.unwrap()
 }
 
@@ -33,7 +33,7 @@ async fn get(demo: &Demo, path: &str) -> Response<bytes::Bytes> {
     exchange(Request::get(url).body(HttpBody::empty()).unwrap()).await
 }
 
-async fn post(demo: &Demo, path: &str, body: &Value) -> Response<bytes::Bytes> {
+pub(crate) async fn post(demo: &Demo, path: &str, body: &Value) -> Response<bytes::Bytes> {
     let request = Request::post(format!("http://{}{path}", demo.address()))
         .header("content-type", "application/json")
         .body(HttpBody::from(body.to_string().into_bytes()))
@@ -41,15 +41,15 @@ async fn post(demo: &Demo, path: &str, body: &Value) -> Response<bytes::Bytes> {
     exchange(request).await
 }
 
-async fn started(demo: &Demo) -> Value {
+pub(crate) async fn started(demo: &Demo) -> Value {
     serde_json::from_slice(get(demo, "/api/start").await.body()).unwrap()
 }
 
 /// The server-sent events of a page.
-struct Feed(Lines<BufReader<TcpStream>>);
+pub(crate) struct Feed(Lines<BufReader<TcpStream>>);
 
 impl Feed {
-    async fn open(demo: &Demo, client: &str) -> Self {
+    pub(crate) async fn open(demo: &Demo, client: &str) -> Self {
         let mut socket = TcpStream::connect(demo.address()).await.unwrap();
         let request = format!(
             "GET /api/events?client={client} HTTP/1.1\r\nhost: {}\r\n\r\n",
@@ -60,7 +60,11 @@ impl Feed {
     }
 
     /// The next event of a kind that fits.
-    async fn find(&mut self, kind: &str, fits: impl Fn(&Value) -> bool + Send + Sync) -> Value {
+    pub(crate) async fn find(
+        &mut self,
+        kind: &str,
+        fits: impl Fn(&Value) -> bool + Send + Sync,
+    ) -> Value {
         let named = format!("event: {kind}");
         let search = async {
             let mut is_next = false;
@@ -79,7 +83,7 @@ impl Feed {
     }
 }
 
-fn says(message: &Value, text: &str) -> bool {
+pub(crate) fn says(message: &Value, text: &str) -> bool {
     message["text"] == text
 }
 
@@ -236,109 +240,6 @@ async fn a_pressed_button_is_answered_on_telegram() {
         post(&demo, "/api/telegram/press", &missing).await.status(),
         StatusCode::CONFLICT
     );
-    demo.stop().await;
-}
-
-/// Whether the bot has said hello on a platform.
-fn is_greeting(news: &Value, platform: &str) -> bool {
-    let is_hello = |one: &Value| {
-        let text = one["message"]["text"].as_str().unwrap();
-        one["message"]["mine"] == false && text.contains("one small bot")
-    };
-    let mut all = news["messages"].as_array().unwrap().iter();
-    news["channel"] == platform && all.any(is_hello)
-}
-
-#[tokio::test]
-async fn every_platform_answers_what_is_typed_and_its_way_is_told() {
-    let demo = start().await;
-    let start = started(&demo).await;
-    let platforms = start["platforms"].as_array().unwrap();
-    let names: Vec<&str> = platforms
-        .iter()
-        .map(|one| one["id"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["line", "slack", "discord", "feishu", "wecom"]);
-    for platform in names {
-        let is_promised = |one: &Value| one["channel"] == platform;
-        assert!(
-            start["guarantees"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(is_promised)
-        );
-        let mut feed = Feed::open(&demo, "guest-1").await;
-        feed.find("platform", |news| is_greeting(news, platform))
-            .await;
-        let path = format!("/api/platform/{platform}/message");
-        let answer = post(&demo, &path, &json!({"text": "hello <&> all"})).await;
-        assert_eq!(answer.status(), StatusCode::OK, "{platform}");
-        let has = |news: &Value, found: &dyn Fn(&Value) -> bool| {
-            let all = news["messages"].as_array().unwrap();
-            news["channel"] == platform && all.iter().any(|one| found(&one["message"]))
-        };
-        let is_echo = |message: &Value| {
-            let text = message["text"].as_str().unwrap().replace('\\', "");
-            text == "echo: hello <&> all" && message["mine"] == false
-        };
-        feed.find("platform", |news| has(news, &is_echo)).await;
-        let mut feed = Feed::open(&demo, "guest-1").await;
-        let is_trace = |trace: &Value| {
-            let text = &trace["event"]["kind"]["message"]["text"];
-            trace["channel"] == platform && text == "hello <&> all" && !trace["done"].is_null()
-        };
-        let trace = feed.find("trace", is_trace).await;
-        assert_eq!(trace["verdict"]["reason"], "allowlist", "{platform}");
-        assert!(trace["done"]["error"].is_null(), "{platform}: {trace}");
-        let native = trace["native"]["text"].as_str().unwrap();
-        assert!(native.contains("hello"), "{platform}: {native}");
-        let call = &trace["calls"][0];
-        let sent = call["exchanges"][0]["request"]["text"].as_str().unwrap();
-        assert!(sent.contains("echo: hello"), "{platform}: {call}");
-    }
-    let missing = post(
-        &demo,
-        "/api/platform/icq/message",
-        &json!({"text": "hello"}),
-    )
-    .await;
-    assert_eq!(missing.status(), StatusCode::NOT_FOUND);
-    demo.stop().await;
-}
-
-#[tokio::test]
-async fn a_pressed_button_is_answered_on_every_platform() {
-    let demo = start().await;
-    for platform in ["line", "slack", "discord", "feishu", "wecom"] {
-        let mut feed = Feed::open(&demo, "guest-1").await;
-        feed.find("platform", |news| is_greeting(news, platform))
-            .await;
-        let path = format!("/api/platform/{platform}");
-        post(
-            &demo,
-            &format!("{path}/message"),
-            &json!({"text": "/buttons"}),
-        )
-        .await;
-        let with_buttons = |news: &Value| {
-            let all = news["messages"].as_array().unwrap();
-            let found = all
-                .iter()
-                .find(|one| one["message"]["buttons"][1]["label"] == "Coffee");
-            found.map(|one| one["message"].clone())
-        };
-        let is_asked = |news: &Value| news["channel"] == platform && with_buttons(news).is_some();
-        let question = with_buttons(&feed.find("platform", is_asked).await).unwrap();
-        let press = json!({"message": question["id"], "value": question["buttons"][1]["value"]});
-        let pressed = post(&demo, &format!("{path}/press"), &press).await;
-        assert_eq!(pressed.status(), StatusCode::OK, "{platform}");
-        let is_answer = |news: &Value| {
-            let mut all = news["messages"].as_array().unwrap().iter();
-            news["channel"] == platform && all.any(|one| says(&one["message"], "pressed Coffee"))
-        };
-        feed.find("platform", is_answer).await;
-    }
     demo.stop().await;
 }
 

@@ -6,4 +6,5 @@
 )]
 
 mod demo;
+mod platforms;
 mod tools;

@@ -146,7 +146,7 @@ fn is_piece(value: &Value) -> bool {
 /// The words of a card's element or of a post's.
 fn text(object: &Map<String, Value>) -> Option<String> {
     match object.get("tag").and_then(Value::as_str)? {
-        "text" | "md" | "a" => field(object, "text"),
+        "text" | "md" | "a" | "code_block" => field(object, "text"),
         "markdown" | "plain_text" | "lark_md" => field(object, "content"),
         _ => None,
     }
