@@ -87,8 +87,8 @@ fn other(platform: Arc<dyn Emulated>) -> BoxStream<'static, Event> {
         (platform, platforms::Seen::default()),
         move |(platform, mut seen)| async move {
             loop {
-                let mut look = |messages| seen.news(id, messages);
-                if let Some(news) = platform.wait(&mut look).await {
+                let mut look = || seen.news(id, platform.messages());
+                if let Some(news) = platform.server().wait(&mut look).await {
                     return Some((event("platform", &news), (platform, seen)));
                 }
             }

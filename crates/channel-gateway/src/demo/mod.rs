@@ -306,7 +306,7 @@ impl Demo {
         self.server.finish(DRAIN, clock.as_ref()).await;
         self.stage.platform.server.stop();
         for platform in &self.stage.others {
-            platform.stop();
+            platform.server().stop();
         }
         self.accounts.close().await;
     }

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
-use channel_core::{Result, async_trait};
+use channel_core::Result;
 use channel_emulator::discord::{Ask, Discord, DiscordConfig, DiscordServer, MessageView, NewBot};
-use serde_json::Value;
 
 use super::{
-    About, Choice, Emulated, Look, Opening, PATIENCE, PERSON_NAME, Pair, Shown, failed, field,
+    About, Choice, Emulated, Opening, PERSON_NAME, Pair, Served, Shown, done, failed, field,
     objects, refused,
 };
 
-const ID: &str = "discord";
+const ABOUT: About = About {
+    id: "discord",
+    name: "Discord",
+    about: "Emulated REST and gateway",
+    markdown: true,
+};
 
 #[derive(Debug)]
 struct Chat {
@@ -45,24 +49,15 @@ pub(super) async fn open(opening: &Opening<'_>) -> Result<Pair> {
     Ok((Arc::new(chat), Arc::new(channel)))
 }
 
-#[async_trait]
 impl Emulated for Chat {
-    fn about(&self) -> About {
-        About {
-            id: ID,
-            name: "Discord",
-            about: "Emulated REST and gateway",
-            markdown: true,
-        }
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
     fn person(&self) -> String {
         self.person.to_string()
     }
     fn say(&self, text: &str) -> Result<()> {
-        self.server
-            .post(self.channel, self.person, text)
-            .map(drop)
-            .map_err(refused)
+        done(self.server.post(self.channel, self.person, text))
     }
     fn press(&self, message: &str, value: &str) -> Result<()> {
         let press = Ask::Component {
@@ -70,21 +65,14 @@ impl Emulated for Chat {
             custom_id: value.to_owned(),
             values: Vec::new(),
         };
-        self.server
-            .ask(self.bot, self.channel, self.person, press)
-            .map(drop)
-            .map_err(refused)
+        done(self.server.ask(self.bot, self.channel, self.person, press))
     }
     fn messages(&self) -> Vec<Shown> {
         let history = self.server.history(self.channel);
         history.into_iter().map(shown).collect()
     }
-    async fn wait(&self, look: Look<'_>) -> Option<Value> {
-        let news = self.server.wait_for(PATIENCE, |_| look(self.messages()));
-        news.await.ok()
-    }
-    fn stop(&self) {
-        self.server.stop();
+    fn server(&self) -> &dyn Served {
+        &self.server
     }
 }
 

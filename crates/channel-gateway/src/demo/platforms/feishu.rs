@@ -7,11 +7,16 @@ use channel_emulator::feishu::{Author, Feishu, FeishuConfig, FeishuServer, Messa
 use serde_json::{Map, Value};
 
 use super::{
-    About, Choice, Emulated, Look, Opening, PATIENCE, PERSON_NAME, Pair, Shown, failed, field,
-    objects, refused, words,
+    About, Choice, Emulated, Opening, PATIENCE, PERSON_NAME, Pair, Served, Shown, done, failed,
+    field, objects, words,
 };
 
-const ID: &str = "feishu";
+const ABOUT: About = About {
+    id: "feishu",
+    name: "Feishu",
+    about: "Emulated open platform and long connection",
+    markdown: true,
+};
 const APP: &str = "cli_0000000000000001";
 
 #[derive(Debug)]
@@ -47,44 +52,29 @@ pub(super) async fn open(opening: &Opening<'_>) -> Result<Pair> {
 
 #[async_trait]
 impl Emulated for Chat {
-    fn about(&self) -> About {
-        About {
-            id: ID,
-            name: "Feishu",
-            about: "Emulated open platform and long connection",
-            markdown: true,
-        }
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
     fn person(&self) -> String {
         self.server.open_id(APP, &self.person)
     }
     fn say(&self, text: &str) -> Result<()> {
-        self.server
-            .say(APP, &self.person, text)
-            .map(drop)
-            .map_err(refused)
+        done(self.server.say(APP, &self.person, text))
     }
     fn press(&self, message: &str, value: &str) -> Result<()> {
-        self.server
-            .press(message, &self.person, value)
-            .map(drop)
-            .map_err(refused)
+        done(self.server.press(message, &self.person, value))
     }
     fn messages(&self) -> Vec<Shown> {
         let history = self.server.history(&self.chat);
         history.into_iter().map(|view| self.shown(view)).collect()
-    }
-    async fn wait(&self, look: Look<'_>) -> Option<Value> {
-        let news = self.server.wait_for(PATIENCE, |_| look(self.messages()));
-        news.await.ok()
     }
     async fn reachable(&self) {
         let is_there = |feishu: &Feishu| (feishu.connections(APP) > 0).then_some(());
         // Whoever never connects is never called either.
         let _ = self.server.wait_for(PATIENCE, is_there).await;
     }
-    fn stop(&self) {
-        self.server.stop();
+    fn server(&self) -> &dyn Served {
+        &self.server
     }
 }
 

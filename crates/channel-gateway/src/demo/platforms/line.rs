@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use channel_core::{Result, async_trait};
+use channel_core::Result;
 use channel_emulator::line::{Author, Line, LineConfig, LineServer, MessageView, NewBot};
 use serde_json::Value;
 
 use super::{
-    About, Choice, Emulated, Look, Opening, PATIENCE, PERSON_NAME, Pair, Shown, failed, field,
-    objects, refused, words,
+    About, Choice, Emulated, Opening, PERSON_NAME, Pair, Served, Shown, done, failed, field,
+    objects, words,
 };
 
-const ID: &str = "line";
+const ABOUT: About = About {
+    id: "line",
+    name: "LINE",
+    about: "Emulated Messaging API, webhooks to this demo",
+    markdown: false,
+};
 const WEBHOOK: &str = "/line/webhook";
 
 #[derive(Debug)]
@@ -44,38 +49,23 @@ pub(super) async fn open(opening: &Opening<'_>) -> Result<Pair> {
     Ok((Arc::new(chat), Arc::new(channel)))
 }
 
-#[async_trait]
 impl Emulated for Chat {
-    fn about(&self) -> About {
-        About {
-            id: ID,
-            name: "LINE",
-            about: "Emulated Messaging API, webhooks to this demo",
-            markdown: false,
-        }
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
     fn person(&self) -> String {
         self.person.clone()
     }
     fn say(&self, text: &str) -> Result<()> {
-        self.server
-            .say(&self.bot, &self.person, text)
-            .map(drop)
-            .map_err(refused)
+        done(self.server.say(&self.bot, &self.person, text))
     }
     fn press(&self, message: &str, value: &str) -> Result<()> {
         let person = &self.person;
-        self.server
-            .press(&self.bot, person, person, message, value)
-            .map_err(refused)
+        done(self.server.press(&self.bot, person, person, message, value))
     }
     fn messages(&self) -> Vec<Shown> {
         let history = self.server.history(&self.bot, &self.person);
         history.into_iter().map(shown).collect()
-    }
-    async fn wait(&self, look: Look<'_>) -> Option<Value> {
-        let news = self.server.wait_for(PATIENCE, |_| look(self.messages()));
-        news.await.ok()
     }
     fn call(&self, base: &str) -> Result<()> {
         self.server
@@ -84,8 +74,8 @@ impl Emulated for Chat {
         self.server.use_webhook(&self.bot, true);
         Ok(())
     }
-    fn stop(&self) {
-        self.server.stop();
+    fn server(&self) -> &dyn Served {
+        &self.server
     }
 }
 

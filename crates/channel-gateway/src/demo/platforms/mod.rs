@@ -11,7 +11,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channel_core::{Channel, Error, Random, Result, Secret, Transport, async_trait};
+use channel_core::{Channel, Error, ErrorKind, Random, Result, Secret, Transport, async_trait};
+use channel_emulator::{DiscordServer, FeishuServer, LineServer, SlackServer, WecomServer};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -62,13 +63,13 @@ pub(crate) struct Shown {
     growing: bool,
 }
 
-/// What a look at a chat is for; asked again after every change.
-pub(crate) type Look<'a> = &'a mut (dyn FnMut(Vec<Shown>) -> Option<Value> + Send);
+/// A look at a platform, again after every change.
+pub(crate) type Look<'a> = &'a mut (dyn FnMut() -> Option<Value> + Send);
 
 /// The person's side of one emulated platform, with one chat.
 #[async_trait]
 pub(crate) trait Emulated: fmt::Debug + Send + Sync {
-    fn about(&self) -> About;
+    fn about(&self) -> &'static About;
     /// The person, as the channel names senders.
     fn person(&self) -> String;
     /// Writes as the person.
@@ -77,8 +78,8 @@ pub(crate) trait Emulated: fmt::Debug + Send + Sync {
     fn press(&self, message: &str, value: &str) -> Result<()>;
     /// The chat, oldest message first.
     fn messages(&self) -> Vec<Shown>;
-    /// Waits until the look gives something; `None` after a while.
-    async fn wait(&self, look: Look<'_>) -> Option<Value>;
+    /// Where the platform is served.
+    fn server(&self) -> &dyn Served;
     /// Tells a platform that calls where to call.
     fn call(&self, base: &str) -> Result<()> {
         let _ = base;
@@ -92,8 +93,37 @@ pub(crate) trait Emulated: fmt::Debug + Send + Sync {
         let _ = after;
         (0, Vec::new())
     }
+}
+
+/// An emulator behind ports of its own.
+#[async_trait]
+pub(crate) trait Served: Send + Sync {
+    /// Waits until the look gives something; `None` after a while.
+    async fn wait(&self, look: Look<'_>) -> Option<Value>;
     fn stop(&self);
 }
+
+macro_rules! served {
+    ($($server:ty),*) => {$(
+        #[async_trait]
+        impl Served for $server {
+            async fn wait(&self, look: Look<'_>) -> Option<Value> {
+                self.wait_for(PATIENCE, |_| look()).await.ok()
+            }
+            fn stop(&self) {
+                <$server>::stop(self);
+            }
+        }
+    )*};
+}
+
+served!(
+    LineServer,
+    SlackServer,
+    DiscordServer,
+    FeishuServer,
+    WecomServer
+);
 
 /// A platform and the channel that talks to it.
 pub(crate) type Pair = (Arc<dyn Emulated>, Arc<dyn Channel>);
@@ -130,7 +160,12 @@ fn failed(error: impl std::error::Error) -> Error {
 
 /// A platform's refusal of what a person did.
 fn refused(error: impl std::error::Error) -> Error {
-    Error::new(channel_core::ErrorKind::Invalid, error.to_string())
+    Error::new(ErrorKind::Invalid, error.to_string())
+}
+
+/// What came of something that a person did.
+fn done<T>(result: Result<T, impl std::error::Error>) -> Result<()> {
+    result.map(drop).map_err(refused)
 }
 
 /// What one reader of a chat has seen.

@@ -2,16 +2,21 @@
 
 use std::sync::Arc;
 
-use channel_core::{Result, async_trait};
+use channel_core::Result;
 use channel_emulator::slack::{MessageView, NewApp, Slack, SlackConfig, SlackServer};
 use serde_json::Value;
 
 use super::{
-    About, Choice, Emulated, Look, Opening, PATIENCE, PERSON_NAME, Pair, Shown, failed, field,
-    objects, refused,
+    About, Choice, Emulated, Opening, PERSON_NAME, Pair, Served, Shown, done, failed, field,
+    objects,
 };
 
-const ID: &str = "slack";
+const ABOUT: About = About {
+    id: "slack",
+    name: "Slack",
+    about: "Emulated Web API and Socket Mode",
+    markdown: false,
+};
 
 #[derive(Debug)]
 struct Chat {
@@ -47,31 +52,22 @@ pub(super) async fn open(opening: &Opening<'_>) -> Result<Pair> {
     Ok((Arc::new(chat), Arc::new(channel)))
 }
 
-#[async_trait]
 impl Emulated for Chat {
-    fn about(&self) -> About {
-        About {
-            id: ID,
-            name: "Slack",
-            about: "Emulated Web API and Socket Mode",
-            markdown: false,
-        }
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
     fn person(&self) -> String {
         // The same id in another workspace is somebody else.
         format!("{}:{}", self.team, self.person)
     }
     fn say(&self, text: &str) -> Result<()> {
-        self.server
-            .say(&self.channel, &self.person, text)
-            .map(drop)
-            .map_err(refused)
+        done(self.server.say(&self.channel, &self.person, text))
     }
     fn press(&self, message: &str, value: &str) -> Result<()> {
-        self.server
-            .press(&self.channel, &self.person, message, value)
-            .map(drop)
-            .map_err(refused)
+        done(
+            self.server
+                .press(&self.channel, &self.person, message, value),
+        )
     }
     fn messages(&self) -> Vec<Shown> {
         let history = self.server.history(&self.channel);
@@ -80,12 +76,8 @@ impl Emulated for Chat {
             .map(|view| shown(view, &self.person))
             .collect()
     }
-    async fn wait(&self, look: Look<'_>) -> Option<Value> {
-        let news = self.server.wait_for(PATIENCE, |_| look(self.messages()));
-        news.await.ok()
-    }
-    fn stop(&self) {
-        self.server.stop();
+    fn server(&self) -> &dyn Served {
+        &self.server
     }
 }
 

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use channel_core::{Result, async_trait};
+use channel_core::Result;
 use channel_emulator::wecom::{Author, Call, MessageView, NewBot, Wecom, WecomConfig, WecomServer};
-use serde_json::Value;
 
 use super::super::wire::Exchange;
 use super::{
-    About, Choice, Emulated, Look, Opening, PATIENCE, PERSON_NAME, Pair, Shown, failed, field,
-    objects, refused, words,
+    About, Choice, Emulated, Opening, PERSON_NAME, Pair, Served, Shown, done, failed, field,
+    objects, words,
 };
 
-const ID: &str = "wecom";
+const ABOUT: About = About {
+    id: "wecom",
+    name: "WeCom",
+    about: "Emulated AI bot, over its long connection",
+    markdown: true,
+};
 const BOT: &str = "aib1";
 const PERSON: &str = "AdaL";
 
@@ -30,7 +34,7 @@ pub(super) async fn open(opening: &Opening<'_>) -> Result<Pair> {
         .add_bot(&NewBot::link(BOT, secret.expose()))
         .map_err(failed)?;
     let channel = channel_wecom::WecomAibotLink::builder()
-        .id(ID)
+        .id(ABOUT.id)
         .bot_id(BOT)
         .secret(secret.clone())
         .ws_url(server.link_url())
@@ -39,37 +43,25 @@ pub(super) async fn open(opening: &Opening<'_>) -> Result<Pair> {
     Ok((Arc::new(Chat { server, bot }), Arc::new(channel)))
 }
 
-#[async_trait]
 impl Emulated for Chat {
-    fn about(&self) -> About {
-        About {
-            id: ID,
-            name: "WeCom",
-            about: "Emulated AI bot, over its long connection",
-            markdown: true,
-        }
+    fn about(&self) -> &'static About {
+        &ABOUT
     }
     fn person(&self) -> String {
         PERSON.to_owned()
     }
     fn say(&self, text: &str) -> Result<()> {
-        self.server
-            .say(&self.bot, PERSON, text)
-            .map(drop)
-            .map_err(refused)
+        done(self.server.say(&self.bot, PERSON, text))
     }
     fn press(&self, message: &str, value: &str) -> Result<()> {
-        self.server
-            .press(&self.bot, PERSON, PERSON, message, value, &[])
-            .map_err(refused)
+        done(
+            self.server
+                .press(&self.bot, PERSON, PERSON, message, value, &[]),
+        )
     }
     fn messages(&self) -> Vec<Shown> {
         let history = self.server.history(&self.bot, PERSON);
         history.into_iter().map(shown).collect()
-    }
-    async fn wait(&self, look: Look<'_>) -> Option<Value> {
-        let news = self.server.wait_for(PATIENCE, |_| look(self.messages()));
-        news.await.ok()
     }
     fn frames(&self, after: u64) -> (u64, Vec<Exchange>) {
         let calls = self.server.calls();
@@ -82,8 +74,8 @@ impl Emulated for Chat {
         });
         (last, frames.collect())
     }
-    fn stop(&self) {
-        self.server.stop();
+    fn server(&self) -> &dyn Served {
+        &self.server
     }
 }
 
