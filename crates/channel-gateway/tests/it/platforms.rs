@@ -65,6 +65,12 @@ async fn every_platform_answers_what_is_typed_and_its_way_is_told() {
         let call = &trace["calls"][0];
         let sent = call["exchanges"][0]["request"]["text"].as_str().unwrap();
         assert!(sent.contains("echo: hello"), "{platform}: {call}");
+        let headers = call["exchanges"][0]["request_headers"].as_array().unwrap();
+        let tokens = headers.iter().filter(|pair| pair[0] == "authorization");
+        assert!(
+            tokens.into_iter().all(|pair| pair[1] == "<token>"),
+            "{platform}"
+        );
     }
     let missing = post(
         &demo,
