@@ -22,7 +22,8 @@ impl Site {
     async fn open(mode: &str) -> Self {
         let config = FeishuConfig::default()
             .rates(false)
-            .redelivery(&[Duration::from_millis(100); 4]);
+            .connection(30, 1, 1)
+            .redelivery(&[Duration::from_millis(250); 60]);
         let feishu = Feishu::start(config).await.unwrap();
         let app = NewApp::new(APP, SECRET, "Kit").keys(TOKEN, Some(KEY));
         feishu.add_app(&app).unwrap();
