@@ -26,6 +26,7 @@ const PLATFORM: channel_core::Platform = channel_core::Platform::new("ledger");
 
 pub(crate) fn run(base: &str) -> Result<()> {
     let database = std::env::var_os("CRASH_DATABASE").context("CRASH_DATABASE is not set")?;
+    let life = std::env::var("CRASH_LIFE").context("CRASH_LIFE is not set")?;
     let keyed = std::env::var("CRASH_KEYED").is_ok_and(|keyed| keyed == "true");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -35,7 +36,7 @@ pub(crate) fn run(base: &str) -> Result<()> {
         let store = SqliteStore::open(std::path::PathBuf::from(database)).await?;
         Bot::new(AllowEveryone)
             .store(store)
-            .channel(Ledger::new(base, keyed))
+            .channel(Ledger::new(base, &life, keyed))
             .on_message(|message| async move {
                 message.reply(format!("echo: {}", message.text)).await?;
                 Ok(())
@@ -52,6 +53,7 @@ struct Ledger(Arc<Inner>);
 struct Inner {
     info: ChannelInfo,
     base: String,
+    poll: String,
     transport: Transport,
 }
 
@@ -68,7 +70,7 @@ impl fmt::Debug for Inner {
 }
 
 impl Ledger {
-    fn new(base: &str, keyed: bool) -> Self {
+    fn new(base: &str, life: &str, keyed: bool) -> Self {
         let limits = Limits::new(TextLimit::new(4096, TextUnit::CodePoints));
         let repeat = if keyed {
             Repeat::Keyed(Duration::from_secs(86_400))
@@ -80,6 +82,7 @@ impl Ledger {
         Self(Arc::new(Inner {
             info,
             base: base.to_owned(),
+            poll: format!("/poll/{life}"),
             transport: channel_http::transport(),
         }))
     }
@@ -186,7 +189,7 @@ impl Events for Ledger {
         let inner = Arc::clone(&self.0);
         futures_util::stream::unfold(inner, |inner| async move {
             let page = inner
-                .call::<Vec<Said>>(http::Method::GET, "/poll", None::<&()>)
+                .call::<Vec<Said>>(http::Method::GET, &inner.poll, None::<&()>)
                 .await;
             let items: Vec<_> = match page {
                 Ok(page) if page.is_empty() => {

@@ -127,6 +127,7 @@ async fn round_trip(wanted: &Wanted, keyed: bool) -> Result<()> {
     };
     // One that lives to the end.
     let mut child = start(&platform, &database, None)?;
+    ready(&platform).await?;
     let counts = settled(&platform, &database).await?;
     stop(&mut child).await?;
     let verdict = judge(&platform, &counts, keyed);
@@ -194,6 +195,7 @@ async fn stop_under_load(
     for round in 0..times {
         platform.say_up_to(wanted.messages * (round + 1) / times);
         let mut child = start(platform, database, None)?;
+        ready(platform).await?;
         let began = platform.shown().len();
         let gap = Duration::from_millis(dice.roll(wanted.gap.0, wanted.gap.1));
         tokio::time::sleep(gap).await;
@@ -268,6 +270,7 @@ fn start(platform: &Platform, database: &Path, failpoint: Option<&str>) -> Resul
     let mut command = Command::new(std::env::current_exe()?);
     command
         .env("CRASH_BOT", platform.base())
+        .env("CRASH_LIFE", platform.next_life().to_string())
         .env("CRASH_KEYED", platform.is_keyed().to_string())
         .env("CRASH_DATABASE", database)
         .stdin(Stdio::null())
@@ -276,6 +279,13 @@ fn start(platform: &Platform, database: &Path, failpoint: Option<&str>) -> Resul
         command.env("CHANNEL_FAILPOINT", failpoint);
     }
     Ok(command.spawn()?)
+}
+
+/// Waits until the child works. Who is told to stop before that dies of the signal, like any
+/// program that has just begun.
+async fn ready(platform: &Platform) -> Result<()> {
+    let asked = tokio::time::timeout(STOPS_WITHIN, platform.asked()).await;
+    asked.context("the child has not begun to work")
 }
 
 async fn stop(child: &mut Child) -> Result<()> {

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// How many conversations the messages belong to.
 const CHATS: u64 = 64;
@@ -20,6 +21,10 @@ pub(crate) struct Platform {
     address: SocketAddr,
     keyed: bool,
     news: Notify,
+    /// How many lives the bot has had.
+    lives: AtomicU64,
+    /// The newest of them that has asked for events.
+    alive: watch::Sender<u64>,
     ledger: Mutex<Ledger>,
 }
 
@@ -56,10 +61,12 @@ impl Platform {
             address: listener.local_addr()?,
             keyed,
             news: Notify::new(),
+            lives: AtomicU64::new(0),
+            alive: watch::Sender::new(0),
             ledger: Mutex::default(),
         });
         let router = Router::new()
-            .route("/poll", get(poll))
+            .route("/poll/{life}", get(poll))
             .route("/ack", post(ack))
             .route("/send", post(send))
             .with_state(Arc::clone(&platform));
@@ -103,6 +110,20 @@ impl Platform {
         self.ledger().shown.clone()
     }
 
+    /// The bot is started once more: the number of this life.
+    pub(crate) fn next_life(&self) -> u64 {
+        self.lives.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Returns when the newest life of the bot has asked for events: then it listens for
+    /// signals too.
+    pub(crate) async fn asked(&self) {
+        let life = self.lives.load(Ordering::Relaxed);
+        let mut alive = self.alive.subscribe();
+        // The sender is this very object.
+        drop(alive.wait_for(|newest| *newest >= life).await);
+    }
+
     /// The client is gone: what it has not acknowledged comes again.
     pub(crate) fn forget_deliveries(&self) {
         for delivered in self.ledger().pending.values_mut() {
@@ -111,7 +132,10 @@ impl Platform {
     }
 }
 
-async fn poll(State(platform): State<Arc<Platform>>) -> Json<Vec<Said>> {
+async fn poll(State(platform): State<Arc<Platform>>, Path(life): Path<u64>) -> Json<Vec<Said>> {
+    platform
+        .alive
+        .send_if_modified(|newest| std::mem::replace(newest, life.max(*newest)) < life);
     let wait = tokio::time::sleep(Duration::from_secs(1));
     tokio::pin!(wait);
     loop {
