@@ -1,7 +1,7 @@
 //! The bot with a store on disk, killed and stopped at bad moments.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use channel_kit::delivery::{EventState, PartState, SqliteStore, Store as _};
@@ -10,21 +10,25 @@ use crate::process::Echo;
 use crate::telegram::Site;
 
 /// A directory of its own, removed in the end.
-struct Disk(PathBuf);
+pub(crate) struct Disk(PathBuf);
 
 impl Disk {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("echo-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn store(&self) -> PathBuf {
         self.0.join("bot.db")
     }
 
-    fn variable(&self) -> String {
+    pub(crate) fn variable(&self) -> String {
         format!("sqlite:{}", self.store().display())
     }
 }

@@ -8,6 +8,7 @@
 
 mod crash;
 mod discord;
+mod disk;
 mod durable;
 mod feishu;
 mod line;
