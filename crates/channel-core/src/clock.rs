@@ -39,11 +39,15 @@ impl std::error::Error for Elapsed {}
 /// # Errors
 ///
 /// [`Elapsed`] if it was not done; the future is dropped.
-pub async fn timeout<F>(clock: &dyn Clock, limit: Duration, future: F) -> Result<F::Output, Elapsed>
+pub fn timeout<F>(
+    clock: &dyn Clock,
+    limit: Duration,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
 where
     F: Future + Send,
 {
-    limited(clock, limit, future, false).await
+    limited(clock, limit, future, false)
 }
 
 /// The same for what is mostly ready a moment later, when other tasks of this thread have
@@ -52,15 +56,15 @@ where
 /// # Errors
 ///
 /// [`Elapsed`] if it was not done; the future is dropped.
-pub async fn timeout_after_turn<F>(
+pub fn timeout_after_turn<F>(
     clock: &dyn Clock,
     limit: Duration,
     future: F,
-) -> Result<F::Output, Elapsed>
+) -> impl Future<Output = Result<F::Output, Elapsed>> + Send
 where
     F: Future + Send,
 {
-    limited(clock, limit, future, true).await
+    limited(clock, limit, future, true)
 }
 
 async fn limited<F>(

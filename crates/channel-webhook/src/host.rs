@@ -1,22 +1,29 @@
 //! From HTTP requests to channels and their intake.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodFilter, on};
+use axum::routing::{MethodFilter, on, on_service};
 use bytes::{Bytes, BytesMut};
 use channel_core::{
-    Accepted, Answer, Channel, Clock, Held, Intake, Refused, timeout, timeout_after_turn,
+    Accepted, Answer, Channel, Clock, Event, Held, Intake, Refused, timeout, timeout_after_turn,
 };
+use http::request::Parts;
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::{LengthLimitError, Limited};
 use hyper::body::Body as _;
+
+use tower::service_fn;
 
 use crate::upgrade;
 
@@ -91,10 +98,8 @@ impl Host {
                         continue;
                     };
                     let (mount, max_body) = (Arc::clone(mount), route.max_body);
-                    let handler = move |request: Request| async move {
-                        mount.webhook(request, max_body).await
-                    };
-                    router = router.route(&route.path, on(filter, handler));
+                    let hook = service_fn(move |request| mount.webhook(request, max_body));
+                    router = router.route(&route.path, on_service(filter, hook));
                 }
             }
             if let Some(server) = mount.channel.as_socket_server() {
@@ -139,46 +144,101 @@ fn peer(extensions: &Extensions) -> Option<IpAddr> {
 }
 
 /// Puts the pieces of a body together; one that is the only one is not copied.
-async fn collect(mut body: Limited<Body>) -> Result<Bytes, StatusCode> {
-    let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                StatusCode::PAYLOAD_TOO_LARGE
-            } else {
-                StatusCode::BAD_REQUEST
+///
+/// A future of its own, because a function would keep everything twice.
+struct Collect {
+    body: Limited<Body>,
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Future for Collect {
+    type Output = Result<Bytes, StatusCode>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        while let Some(frame) = ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            let frame = frame.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                } else {
+                    StatusCode::BAD_REQUEST
+                }
+            })?;
+            // Trailers are nobody's business.
+            let Ok(piece) = frame.into_data() else {
+                continue;
+            };
+            if this.first.is_empty() && this.all.is_empty() {
+                this.first = piece;
+                continue;
             }
-        })?;
-        // Trailers are nobody's business.
-        let Ok(piece) = frame.into_data() else {
-            continue;
-        };
-        if first.is_empty() && all.is_empty() {
-            first = piece;
-            continue;
+            if this.all.is_empty() {
+                this.all.extend_from_slice(&std::mem::take(&mut this.first));
+            }
+            this.all.extend_from_slice(&piece);
         }
-        if all.is_empty() {
-            all.extend_from_slice(&std::mem::take(&mut first));
-        }
-        all.extend_from_slice(&piece);
+        Poll::Ready(Ok(if this.all.is_empty() {
+            std::mem::take(&mut this.first)
+        } else {
+            std::mem::take(&mut this.all).freeze()
+        }))
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
 }
 
 impl Mount {
-    async fn webhook(&self, request: Request, max_body: usize) -> Response {
-        let id = &self.channel.info().id;
-        let Some(webhook) = self.channel.as_webhook() else {
-            return bare(StatusCode::NOT_FOUND);
-        };
-        let (mut parts, body) = request.into_parts();
-        if let Some(peer) = peer(&parts.extensions) {
-            parts.extensions.insert(peer);
+    /// Nothing of a request is kept in the future but what is still needed, and the parts of
+    /// its head behind a pointer: the future is moved more often than the request is read.
+    fn webhook(
+        self: &Arc<Self>,
+        request: Request,
+        max_body: usize,
+    ) -> impl Future<Output = Result<Response, Infallible>> + use<> {
+        let mount = Arc::clone(self);
+        let opened = mount.open(request, max_body);
+        async move {
+            let (head, body) = match opened {
+                Ok(opened) => opened,
+                Err(refused) => return Ok(*refused),
+            };
+            // A short body is there already, or comes with the next step of its connection.
+            let body = timeout_after_turn(mount.clock.as_ref(), BODY_WITHIN, body).await;
+            let body = match body.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)) {
+                Ok(body) => body,
+                Err(status) => return Ok(and_close(bare(status))),
+            };
+            let began = mount.clock.elapsed();
+            let (events, answer) = match mount.receive(head, body) {
+                Ok(accepted) => accepted,
+                Err(refused) => return Ok(*refused),
+            };
+            if !events.is_empty()
+                && let Err(refused) = mount.intake.take(events).await
+            {
+                return Ok(mount.no_room(&refused));
+            }
+            match answer {
+                Answer::Now(response) => Ok(response.map(whole)),
+                // Few are held, and all would have to keep room for it.
+                Answer::Held(held) => Ok(Box::pin(mount.hold(held, began)).await),
+                _ => Ok(bare(StatusCode::OK)),
+            }
         }
+    }
+
+    /// Looks at the head of a request and begins to read its body.
+    fn open(
+        &self,
+        request: Request,
+        max_body: usize,
+    ) -> Result<(Box<Parts>, Collect), Box<Response>> {
+        if self.channel.as_webhook().is_none() {
+            return Err(bare(StatusCode::NOT_FOUND).into());
+        }
+        let (parts, body) = request.into_parts();
         // Nothing on this path becomes another protocol; whoever thinks so is confused.
         if parts.headers.contains_key(header::UPGRADE) {
-            return and_close(bare(StatusCode::BAD_REQUEST));
+            return Err(and_close(bare(StatusCode::BAD_REQUEST)).into());
         }
         let encoded = parts
             .headers
@@ -186,38 +246,54 @@ impl Mount {
             .iter()
             .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
         if encoded {
-            return and_close(bare(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+            return Err(and_close(bare(StatusCode::UNSUPPORTED_MEDIA_TYPE)).into());
         }
-        let body = match self.body(body, max_body).await {
-            Ok(body) => body,
-            Err(status) => return and_close(bare(status)),
+        // A length that is too large is not waited for.
+        if body.size_hint().lower() > max_body as u64 {
+            return Err(and_close(bare(StatusCode::PAYLOAD_TOO_LARGE)).into());
+        }
+        let body = Collect {
+            body: Limited::new(body, max_body),
+            first: Bytes::new(),
+            all: BytesMut::new(),
         };
-        let began = self.clock.elapsed();
-        let request = http::Request::from_parts(parts, body);
-        let Accepted { events, answer, .. } = match webhook.receive(&request, self.clock.now()) {
-            Ok(accepted) => accepted,
+        Ok((Box::new(parts), body))
+    }
+
+    /// Lets the channel judge a request.
+    fn receive(
+        &self,
+        mut head: Box<Parts>,
+        body: Bytes,
+    ) -> Result<(Vec<Event>, Answer), Box<Response>> {
+        let Some(webhook) = self.channel.as_webhook() else {
+            return Err(bare(StatusCode::NOT_FOUND).into());
+        };
+        // In the place of the other: nobody behind here knows that type, and a map that does
+        // not grow is not made anew.
+        if let Some(peer) = head.extensions.remove::<ConnectInfo<SocketAddr>>() {
+            head.extensions.insert(peer.0.ip());
+        }
+        let request = http::Request::from_parts(*head, body);
+        match webhook.receive(&request, self.clock.now()) {
+            Ok(Accepted { events, answer, .. }) => Ok((events, answer)),
             Err(rejection) => {
-                tracing::debug!(channel = %id, reason = rejection.reason(), "webhook refused");
-                return rejection.response().map(whole);
+                let (id, reason) = (&self.channel.info().id, rejection.reason());
+                tracing::debug!(channel = %id, reason, "webhook refused");
+                Err(rejection.response().map(whole).into())
             }
-        };
-        if !events.is_empty()
-            && let Err(refused) = self.intake.take(events).await
-        {
-            if let Refused::Failed(error) = &refused {
-                tracing::warn!(channel = %id, %error, "events not taken");
-            }
-            return Response::builder()
-                .status(StatusCode::SERVICE_UNAVAILABLE)
-                .header(header::RETRY_AFTER, "1")
-                .body(Body::empty())
-                .unwrap_or_else(|_| bare(StatusCode::SERVICE_UNAVAILABLE));
         }
-        match answer {
-            Answer::Now(response) => response.map(whole),
-            Answer::Held(held) => self.hold(held, began).await,
-            _ => bare(StatusCode::OK),
+    }
+
+    fn no_room(&self, refused: &Refused) -> Response {
+        if let Refused::Failed(error) = refused {
+            tracing::warn!(channel = %self.channel.info().id, %error, "events not taken");
         }
+        Response::builder()
+            .status(StatusCode::SERVICE_UNAVAILABLE)
+            .header(header::RETRY_AFTER, "1")
+            .body(Body::empty())
+            .unwrap_or_else(|_| bare(StatusCode::SERVICE_UNAVAILABLE))
     }
 
     /// Keeps the platform waiting for the reply, for as long as it waits.
@@ -233,18 +309,6 @@ impl Mount {
             Ok(Some(response)) => response.map(whole),
             Ok(None) | Err(_) => otherwise.map(whole),
         }
-    }
-
-    async fn body(&self, body: Body, max: usize) -> Result<Bytes, StatusCode> {
-        // A length that is too large is not waited for.
-        if body.size_hint().lower() > max as u64 {
-            return Err(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        // A short body is there already, or comes with the next step of its connection.
-        let whole = collect(Limited::new(body, max));
-        timeout_after_turn(self.clock.as_ref(), BODY_WITHIN, whole)
-            .await
-            .unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
     }
 
     fn upgrade(&self, mut request: Request) -> Response {

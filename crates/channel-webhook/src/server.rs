@@ -1,14 +1,18 @@
 //! A listener that hostile clients cannot hold.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::future::RouteFuture;
 use channel_core::{Clock, Error, ErrorKind, Result, timeout};
 use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use hyper::body::Incoming;
@@ -16,15 +20,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
-use tower::ServiceExt as _;
+use tower_service::Service as _;
 
 use crate::guarded::Guarded;
 use crate::head::{MAX_HEAD, Strict};
 use crate::head_timer::HeadTimer;
 use crate::upgrade::lists;
-
-/// Headers in one request.
-const MAX_HEADERS: usize = 100;
 
 /// How long to wait when no connection can be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -293,41 +294,95 @@ struct Service {
     place: Place,
 }
 
-impl Service {
-    async fn answer(self: Arc<Self>, mut request: hyper::Request<Incoming>) -> Response {
-        if !names_its_host(request.version(), request.headers()) {
-            return closing(StatusCode::BAD_REQUEST);
-        }
-        let upgrades = request.headers().contains_key(header::UPGRADE);
-        let unjudged = upgrades || request.headers().contains_key(header::TRANSFER_ENCODING);
-        let permit = if upgrades {
-            let Ok(permit) = Arc::clone(&self.websockets).try_acquire_owned() else {
-                let mut answer = closing(StatusCode::SERVICE_UNAVAILABLE);
-                answer
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-                return answer;
-            };
-            Some(permit)
-        } else {
-            None
-        };
-        request.extensions_mut().insert(ConnectInfo(self.peer));
-        let request = request.map(Body::new);
-        let mut answer = match self.router.clone().oneshot(request).await {
-            Ok(answer) => answer,
-            Err(never) => match never {},
-        };
-        if unjudged {
-            end_after(&mut answer);
+/// What is known of a request that has to be seen to when it is answered.
+struct Checked {
+    /// Behind the answer the heads are judged no more.
+    unjudged: bool,
+    /// The place that it takes among the websockets if it becomes one.
+    permit: Option<(OwnedSemaphorePermit, Place)>,
+}
+
+impl Checked {
+    fn see_to(self, answer: &mut Response) {
+        if self.unjudged {
+            end_after(answer);
         }
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS
-            && let Some(permit) = permit
+            && let Some((permit, place)) = self.permit
         {
             // A connection becomes a websocket once, so the place is empty.
-            drop(self.place.set(permit));
+            drop(place.set(permit));
         }
-        answer
+    }
+}
+
+impl Service {
+    fn check(&self, request: &hyper::Request<Incoming>) -> Result<Checked, Box<Response>> {
+        let headers = request.headers();
+        if !names_its_host(request.version(), headers) {
+            return Err(closing(StatusCode::BAD_REQUEST).into());
+        }
+        if !headers.contains_key(header::UPGRADE) {
+            return Ok(Checked {
+                unjudged: headers.contains_key(header::TRANSFER_ENCODING),
+                permit: None,
+            });
+        }
+        let Ok(permit) = Arc::clone(&self.websockets).try_acquire_owned() else {
+            let mut answer = closing(StatusCode::SERVICE_UNAVAILABLE);
+            let seconds = HeaderValue::from_static("5");
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+            return Err(answer.into());
+        };
+        Ok(Checked {
+            unjudged: true,
+            permit: Some((permit, Arc::clone(&self.place))),
+        })
+    }
+
+    fn answer(&self, mut request: hyper::Request<Incoming>) -> Answering {
+        match self.check(&request) {
+            Ok(checked) => {
+                request.extensions_mut().insert(ConnectInfo(self.peer));
+                // A router is always ready.
+                let routed = self.router.clone().call(request.map(Body::new));
+                Answering::Routed(checked, routed)
+            }
+            Err(answer) => Answering::Known(answer),
+        }
+    }
+}
+
+/// The answer to one request; a function would keep the request twice.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are of the large kind"
+)]
+enum Answering {
+    Routed(Checked, RouteFuture<Infallible>),
+    Known(Box<Response>),
+    Given,
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = match &mut *self {
+            Self::Routed(_, routed) => Some(ready!(Pin::new(routed).poll(cx))?),
+            Self::Known(_) => None,
+            Self::Given => return Poll::Pending,
+        };
+        Poll::Ready(Ok(
+            match (std::mem::replace(&mut *self, Self::Given), answer) {
+                (Self::Routed(checked, _), Some(mut answer)) => {
+                    checked.see_to(&mut answer);
+                    answer
+                }
+                (Self::Known(answer), _) => *answer,
+                (Self::Routed(..) | Self::Given, _) => return Poll::Pending,
+            },
+        ))
     }
 }
 
@@ -337,16 +392,13 @@ impl Connection {
             tracing::trace!(%error, "no TCP_NODELAY");
         }
         let place = Place::default();
-        let service = Arc::new(Service {
+        let service = Service {
             router,
             peer: self.peer,
             websockets: self.websockets,
             place: Arc::clone(&place),
-        });
-        let service = hyper::service::service_fn(move |request| {
-            let answer = Arc::clone(&service).answer(request);
-            async move { Ok::<_, Infallible>(answer.await) }
-        });
+        };
+        let service = hyper::service::service_fn(move |request| service.answer(request));
         let ServerConfig {
             head_within,
             write_within,
@@ -354,10 +406,11 @@ impl Connection {
             ..
         } = self.config;
         let stream = Guarded::new(Strict::new(self.stream), clock, write_within, place);
+        // At most 100 headers is what hyper takes; a number of one's own makes it clear its room
+        // for them with each request.
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(HeadTimer::default())
             .header_read_timeout(head_within)
-            .max_headers(MAX_HEADERS)
             .max_buf_size(MAX_HEAD)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();

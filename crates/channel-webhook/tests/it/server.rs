@@ -101,6 +101,22 @@ async fn a_head_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
+async fn a_hundred_headers_are_taken_and_no_more() {
+    let site = Site::open().await;
+    // Four of them are there anyway.
+    for (count, taken) in [(96, true), (97, false)] {
+        let headers = "A: b\r\n".repeat(count);
+        let answer = site
+            .talk(format!(
+                "POST /hook HTTP/1.1\r\nHost: a\r\nX-Secret: s\r\nConnection: close\r\n{headers}Content-Length: 2\r\n\r\n{{}}"
+            ))
+            .await;
+        assert_eq!(status_of(&answer) == 200, taken, "{count}: {answer}");
+    }
+    assert_eq!(site.taken(), 1);
+}
+
+#[tokio::test]
 async fn slow_heads_are_cut_and_others_are_served_meanwhile() {
     let mut config = ServerConfig::default();
     config.head_within = Duration::from_millis(300);
