@@ -104,6 +104,13 @@ ids! {
     IdempotencyKey;
 }
 
+/// A direct chat that has the id of the person; no text is copied.
+impl From<&SenderId> for ChatId {
+    fn from(person: &SenderId) -> Self {
+        Self(person.0.clone())
+    }
+}
+
 /// The name of a platform: `telegram`, `wecom`, `standard`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

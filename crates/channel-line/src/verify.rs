@@ -5,14 +5,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use channel_core::{Error, Result, Secret};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
 use crate::PLATFORM;
 
 /// The header of each webhook request.
-const HEADER: &str = "x-line-signature";
+const HEADER: HeaderName = HeaderName::from_static("x-line-signature");
 /// The length of 32 bytes as Base64.
 const LENGTH: usize = 44;
 
@@ -40,7 +40,7 @@ impl Verifier {
     ///
     /// The text of the signature is compared, so that each has one spelling.
     pub(crate) fn accepts(&self, headers: &HeaderMap, body: &[u8]) -> bool {
-        let mut values = headers.get_all(HEADER).iter();
+        let mut values = headers.get_all(&HEADER).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
             return false;
         };

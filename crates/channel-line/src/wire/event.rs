@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use channel_core::{ChatId, ChatKind, SenderId};
+use channel_core::{ChatId, ChatKind, EventId, SenderId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -20,6 +20,9 @@ pub(crate) struct Callback<'a> {
 
 /// One event
 /// (<https://developers.line.biz/en/reference/messaging-api/#common-properties>).
+///
+/// What few events have is behind a pointer: an event is moved a dozen times until it is one of
+/// the core's.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
@@ -30,15 +33,15 @@ pub(crate) struct Event {
     /// In milliseconds.
     pub(crate) timestamp: i64,
     pub(crate) source: Option<Source>,
-    pub(crate) webhook_event_id: Option<String>,
+    pub(crate) webhook_event_id: Option<EventId>,
     #[serde(default)]
     pub(crate) delivery_context: DeliveryContext,
     pub(crate) reply_token: Option<String>,
     pub(crate) message: Option<Box<Message>>,
-    pub(crate) postback: Option<Postback>,
-    pub(crate) unsend: Option<Unsend>,
-    pub(crate) joined: Option<Members>,
-    pub(crate) left: Option<Members>,
+    pub(crate) postback: Option<Box<Postback>>,
+    pub(crate) unsend: Option<Box<Unsend>>,
+    pub(crate) joined: Option<Box<Members>>,
+    pub(crate) left: Option<Box<Members>>,
 }
 
 /// What happened.
@@ -106,7 +109,7 @@ impl Source {
             SourceKind::User => {
                 let person = self.user_id.as_ref()?;
                 return (!person.as_str().is_empty())
-                    .then(|| (ChatId::new(person), ChatKind::Direct));
+                    .then(|| (ChatId::from(person), ChatKind::Direct));
             }
             SourceKind::Group => self.group_id.as_ref()?,
             SourceKind::Room => self.room_id.as_ref()?,
