@@ -264,9 +264,24 @@ pub struct Denied {
 /// # Errors
 ///
 /// [`Denied`] if the policy says no; it gives the event back.
-pub async fn authorize(policy: &dyn Policy, event: Event) -> Result<Authorized<Event>, Denied> {
+#[expect(
+    clippy::manual_async_fn,
+    reason = "the arguments of an async function are kept twice"
+)]
+pub fn authorize(
+    policy: &dyn Policy,
+    event: Event,
+) -> impl Future<Output = Result<Authorized<Event>, Denied>> + Send {
+    async move {
+        let verdict = policy.judge(&event).await;
+        judged(verdict, event)
+    }
+}
+
+#[expect(clippy::result_large_err, reason = "the event is given back")]
+fn judged(verdict: Verdict, event: Event) -> Result<Authorized<Event>, Denied> {
     let mut is_confidential = false;
-    let (reason, answer) = match policy.judge(&event).await {
+    let (reason, answer) = match verdict {
         Verdict::Allow(reason) => {
             return Ok(Authorized {
                 inner: event,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{
-    Backoff, Channel, ChatId, Clock, Connection, Conversation, Error, ErrorKind, Event, EventKind,
-    InboundMessage as _, Policy, Random, SenderKind,
+    Backoff, Channel, ChatId, Clock, Connection, Conversation, Error, ErrorKind, Event, EventId,
+    EventKind, InboundMessage as _, Policy, Random, SenderKind,
 };
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
@@ -95,17 +95,13 @@ impl Core {
             core: Arc::clone(self),
             key,
         };
-        let (lane, turn) = self.turn(event);
+        let (lane, mut turn) = self.turn(event);
         let slot_of_turn = turn.slot().cloned();
-        let run = process(
-            under_way,
-            Arc::clone(entry),
-            lane.clone(),
-            turn,
-            slot,
-            place,
-        )
-        .boxed();
+        let entry = Arc::clone(entry);
+        let run = match turn.take_plain() {
+            Some(event) => process(under_way, entry, event, slot, place).boxed(),
+            None => process_in_turn(under_way, entry, lane.clone(), turn, slot, place).boxed(),
+        };
         let job = Job {
             run,
             slot: slot_of_turn,
@@ -152,7 +148,29 @@ impl Drop for UnderWay {
 }
 
 /// Judges and handles one event; settles its duty whatever the outcome.
-async fn process(
+///
+/// There is one of these futures for each event under way.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "the arguments of an async function are kept twice"
+)]
+fn process(
+    under_way: UnderWay,
+    entry: Arc<Entry>,
+    event: Event,
+    slot: AckSlot,
+    place: Place,
+) -> impl Future<Output = ()> + Send {
+    async move {
+        handle(&under_way.core, &entry, event).await;
+        settle(&entry, &slot).await;
+        drop(under_way);
+        drop(place);
+    }
+}
+
+/// The same for one that others in its lane may join or take the place of.
+async fn process_in_turn(
     under_way: UnderWay,
     entry: Arc<Entry>,
     lane: Conversation,
@@ -161,40 +179,57 @@ async fn process(
     place: Place,
 ) {
     let core = &under_way.core;
-    let meters = &entry.board.meters;
-    let channel = &entry.channel.info().id;
     let taken = turn.take(&core.lanes, &lane, core.clock.as_ref(), &core.stop);
     match taken.await {
-        Ok(taken) => {
-            let id = taken.event.id.clone();
-            let work = judge_and_handle(core, &entry.channel, taken.event);
-            match AssertUnwindSafe(work).catch_unwind().await {
-                Ok(Handling::Handled) => meters.handled.add(),
-                Ok(Handling::Refused(_)) => meters.refused.add(),
-                Ok(Handling::Ignored) => meters.ignored.add(),
-                Ok(Handling::Failed(error)) => {
-                    meters.failed.add();
-                    tracing::warn!(%channel, event = %id, error = %error, "handler failed");
-                }
-                Err(_) => {
-                    meters.panicked.add();
-                    tracing::error!(%channel, event = %id, "handler panicked");
-                }
-            }
-        }
-        Err(Fate::PassedOver) => meters.passed_over.add(),
-        Err(_) => meters.joined.add(),
+        Ok(taken) => handle(core, &entry, taken.event).await,
+        Err(Fate::PassedOver) => entry.board.meters.passed_over.add(),
+        Err(_) => entry.board.meters.joined.add(),
     }
-    // An adapter that panics here must not take the conversation with it.
-    if AssertUnwindSafe(slot.settle())
-        .catch_unwind()
-        .await
-        .is_err()
-    {
-        tracing::error!(%channel, "acknowledging panicked");
-    }
+    settle(&entry, &slot).await;
     drop(under_way);
     drop(place);
+}
+
+fn handle<'a>(
+    core: &'a Core,
+    entry: &'a Entry,
+    event: Event,
+) -> impl Future<Output = ()> + Send + 'a {
+    let id = event.id.clone();
+    let work = judge_and_handle(core, &entry.channel, event);
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .map(move |outcome| count(entry, &id, outcome.ok()))
+}
+
+/// Acknowledges an event.
+async fn settle(entry: &Entry, slot: &AckSlot) {
+    let Some(settling) = slot.settle() else {
+        return;
+    };
+    // An adapter that panics here must not take the conversation with it.
+    if AssertUnwindSafe(settling).catch_unwind().await.is_err() {
+        tracing::error!(channel = %entry.channel.info().id, "acknowledging panicked");
+    }
+}
+
+/// Counts what has become of an event; nothing if its handler panicked.
+fn count(entry: &Entry, event: &EventId, outcome: Option<Handling>) {
+    let meters = &entry.board.meters;
+    let channel = &entry.channel.info().id;
+    match outcome {
+        Some(Handling::Handled) => meters.handled.add(),
+        Some(Handling::Refused(_)) => meters.refused.add(),
+        Some(Handling::Ignored) => meters.ignored.add(),
+        Some(Handling::Failed(error)) => {
+            meters.failed.add();
+            tracing::warn!(%channel, %event, %error, "handler failed");
+        }
+        None => {
+            meters.panicked.add();
+            tracing::error!(%channel, %event, "handler panicked");
+        }
+    }
 }
 
 /// Asks the platform who the bot is, on behalf of a channel that only receives over HTTP:

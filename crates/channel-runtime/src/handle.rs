@@ -40,28 +40,40 @@ impl From<HandlerResult> for Handling {
 
 /// Asks the policy, then runs the handler. What the handler sends goes out through
 /// `channel`.
-pub(crate) async fn judge_and_handle(
-    core: &Core,
-    channel: &Arc<dyn Channel>,
+///
+/// There is one of these futures for each event under way.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "the arguments of an async function are kept twice"
+)]
+pub(crate) fn judge_and_handle<'a>(
+    core: &'a Core,
+    channel: &'a Arc<dyn Channel>,
     event: Event,
-) -> Handling {
-    match authorize(core.policy.as_ref(), event).await {
-        Ok(event) => handle(core, channel, event).await,
-        Err(denied) => {
-            let reason = denied.reason;
-            tracing::debug!(channel = %denied.event.channel, reason, "refused");
-            tell_why(channel.as_ref(), denied).boxed().await;
-            Handling::Refused(reason)
+) -> impl Future<Output = Handling> + Send + 'a {
+    async move {
+        let judged = authorize(core.policy.as_ref(), event).await;
+        match begin(core, channel, judged) {
+            Begun::Ignored => Handling::Ignored,
+            Begun::Handler(work) => work.await.into(),
+            Begun::Other(work) => work.await,
         }
     }
 }
 
-async fn tell_why(channel: &dyn Channel, denied: Denied) {
+/// Tells the sender what the policy has to say, if anything.
+async fn tell_why(channel: &dyn Channel, denied: Denied) -> Handling {
+    tracing::debug!(channel = %denied.event.channel, reason = denied.reason, "refused");
+    tell(channel, &denied).await;
+    Handling::Refused(denied.reason)
+}
+
+async fn tell(channel: &dyn Channel, denied: &Denied) {
     let is_confidential = denied.is_confidential;
-    let told = match (&denied.event.kind, denied.answer) {
+    let told = match (&denied.event.kind, denied.answer.as_deref()) {
         // Without an answer the button would look pressed for a while.
         (EventKind::Action(press), answer) => {
-            return answer_press(channel, press, answer.as_deref()).await;
+            return answer_press(channel, press, answer).await;
         }
         (EventKind::Message(message), Some(answer)) => {
             let mut answer = message.reply(answer);
@@ -84,57 +96,59 @@ async fn answer_press(channel: &dyn Channel, press: &Action, notice: Option<&str
     }
 }
 
-/// Runs the handler of an event.
-async fn handle(core: &Core, channel: &Arc<dyn Channel>, event: Authorized<Event>) -> Handling {
-    let guarded = event.bound().map(|bound| {
-        let (channel, policy) = (Arc::clone(channel), Arc::clone(&core.policy));
-        Arc::new(BoundChannel::new(channel, policy, bound.clone())) as Arc<dyn Channel>
-    });
-    let channel = guarded.as_ref().unwrap_or(channel);
-    match begin(core, channel, event) {
-        Begun::Ignored => Handling::Ignored,
-        Begun::Handler(work) => work.await.into(),
-        Begun::Typing(work) => work.await.into(),
-        Begun::Action(work) => work.await,
+/// The channel through which the handler of an event sends: one that asks, for each message,
+/// whether the binding still holds, where there is one.
+fn guarded(core: &Core, channel: &Arc<dyn Channel>, event: &Authorized<Event>) -> Arc<dyn Channel> {
+    let channel = Arc::clone(channel);
+    match event.bound() {
+        Some(bound) => {
+            let policy = Arc::clone(&core.policy);
+            Arc::new(BoundChannel::new(channel, policy, bound.clone()))
+        }
+        None => channel,
     }
 }
 
-/// A handler that has been called.
+/// What is done about an event.
 enum Begun<'a> {
     Ignored,
+    /// The handler has been called, and there is nothing else to do.
     Handler(BoxFuture<'static, HandlerResult>),
-    Typing(BoxFuture<'a, HandlerResult>),
-    Action(BoxFuture<'a, Handling>),
+    Other(BoxFuture<'a, Handling>),
 }
 
 /// Calls the handler of an event. Not async, so that the event is not kept, once for each
 /// step that it goes through, in the future of every event under way.
-fn begin<'a>(core: &'a Core, channel: &'a Arc<dyn Channel>, event: Authorized<Event>) -> Begun<'a> {
+fn begin<'a>(
+    core: &'a Core,
+    channel: &'a Arc<dyn Channel>,
+    judged: Result<Authorized<Event>, Denied>,
+) -> Begun<'a> {
+    let event = match judged {
+        Ok(event) => event,
+        Err(denied) => return Begun::Other(tell_why(channel.as_ref(), denied).boxed()),
+    };
     let handlers = &core.handlers;
-    let shared = || Arc::clone(channel);
+    let channel = guarded(core, channel, &event);
     match event.into_parts() {
         Some(AuthorizedEvent::Message(message)) => match &handlers.message {
-            Some(handler) => {
-                let to = core.typing.then(|| message.return_address.clone());
-                let work = handler(Incoming::new(message, shared(), None));
-                match to {
-                    Some(to) => {
-                        Begun::Typing(while_typing(core, channel.as_ref(), to.into(), work).boxed())
-                    }
-                    None => Begun::Handler(work),
-                }
+            Some(handler) if core.typing => {
+                let to = message.return_address.clone();
+                let work = handler(Incoming::new(message, Arc::clone(&channel), None));
+                Begun::Other(while_typing(core, channel, to.into(), work).boxed())
             }
+            Some(handler) => Begun::Handler(handler(Incoming::new(message, channel, None))),
             None => Begun::Ignored,
         },
         Some(AuthorizedEvent::Edited(message)) => match &handlers.edited {
-            Some(handler) => Begun::Handler(handler(Incoming::new(message, shared(), None))),
+            Some(handler) => Begun::Handler(handler(Incoming::new(message, channel, None))),
             None => Begun::Ignored,
         },
         Some(AuthorizedEvent::Action(action)) => {
-            Begun::Action(act(channel, handlers.action.as_ref(), action).boxed())
+            Begun::Other(act(channel, handlers.action.as_ref(), action).boxed())
         }
         Some(other) => match &handlers.other {
-            Some(handler) => Begun::Handler(handler(shared(), other)),
+            Some(handler) => Begun::Handler(handler(channel, other)),
             None => Begun::Ignored,
         },
         None => Begun::Ignored,
@@ -144,7 +158,7 @@ fn begin<'a>(core: &'a Core, channel: &'a Arc<dyn Channel>, event: Authorized<Ev
 /// Runs the handler of a press, then takes the platform's waiting sign away, whatever has
 /// become of the handler.
 async fn act(
-    channel: &Arc<dyn Channel>,
+    channel: Arc<dyn Channel>,
     handler: Option<&Handler<Action>>,
     action: Authorized<Action>,
 ) -> Handling {
@@ -154,7 +168,7 @@ async fn act(
     };
     let answered = Arc::new(AtomicBool::new(false));
     let press = (*action).clone();
-    let incoming = Incoming::new(action, Arc::clone(channel), Some(Arc::clone(&answered)));
+    let incoming = Incoming::new(action, Arc::clone(&channel), Some(Arc::clone(&answered)));
     let work = AssertUnwindSafe(async { handler(incoming).await }).catch_unwind();
     let outcome = work.await;
     if !answered.load(Ordering::Relaxed) {
@@ -169,12 +183,12 @@ async fn act(
 /// Shows that an answer is being written for as long as the handler runs.
 async fn while_typing(
     core: &Core,
-    channel: &dyn Channel,
+    channel: Arc<dyn Channel>,
     to: Destination,
     work: BoxFuture<'static, HandlerResult>,
-) -> HandlerResult {
+) -> Handling {
     let Some(typing) = channel.as_typing() else {
-        return work.await;
+        return work.await.into();
     };
     let sign = async {
         let began = core.clock.elapsed();
@@ -190,7 +204,7 @@ async fn while_typing(
     };
     tokio::select! {
         biased;
-        result = work => result,
-        () = sign => Ok(()),
+        result = work => result.into(),
+        () = sign => Handling::Handled,
     }
 }

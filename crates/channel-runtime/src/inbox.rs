@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use channel_core::{ChannelId, EventId, Received};
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
 use crate::status::lock;
@@ -169,31 +171,53 @@ impl AckSlot {
         lock(&self.0).settled
     }
 
-    /// Acknowledges the event, if nobody has yet.
-    pub(crate) async fn settle(&self) {
+    /// Acknowledges the event, if nobody has yet; gives what has to be waited for.
+    ///
+    /// A webhook is told at once, and most events have come by one: they need no room for
+    /// the other way.
+    pub(crate) fn settle(&self) -> Option<BoxFuture<'static, ()>> {
         let (first, joined) = {
             let mut waiting = lock(&self.0);
             waiting.settled = true;
             (waiting.first.take(), std::mem::take(&mut waiting.joined))
         };
-        for duty in first.into_iter().chain(joined) {
-            duty.settle().await;
-        }
+        let mut waiting = first.into_iter().chain(joined).filter_map(Duty::tell);
+        let first = waiting.next()?;
+        let others: Vec<Received> = waiting.collect();
+        let acks = async move {
+            acknowledge(first).await;
+            for other in others {
+                acknowledge(other).await;
+            }
+        };
+        Some(acks.boxed())
     }
 }
 
 impl Duty {
     /// Tells whoever waits that the event is safe.
     pub(crate) async fn settle(self) {
-        match self {
-            Self::Received(received) => {
-                if let Err(error) = received.ack().await {
-                    tracing::debug!(%error, "acknowledgement not delivered; expecting the event again");
-                }
-            }
-            // Whoever waited may be gone: then the platform comes again.
-            Self::Webhook(done) => drop(done.send(())),
+        if let Some(received) = self.tell() {
+            acknowledge(received).await;
         }
+    }
+
+    /// Tells a webhook, or gives what has to be acknowledged. Who waited at the webhook may
+    /// be gone: then the platform comes again.
+    fn tell(self) -> Option<Received> {
+        match self {
+            Self::Received(received) => Some(received),
+            Self::Webhook(done) => {
+                let _gone = done.send(());
+                None
+            }
+        }
+    }
+}
+
+async fn acknowledge(received: Received) {
+    if let Err(error) = received.ack().await {
+        tracing::debug!(%error, "acknowledgement not delivered; expecting the event again");
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use channel_core::{
     AccountRef, Clock, Conversation, Event, EventKind, InboundMessage as _, Message, MessageId,
 };
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use crate::driver::stopped;
@@ -134,6 +135,11 @@ impl Turn {
         self.slot.as_ref()
     }
 
+    /// Takes an event of which nothing can become but to be handled.
+    pub(crate) const fn take_plain(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
     /// Takes the event when its turn has come.
     ///
     /// # Errors
@@ -156,8 +162,9 @@ impl Turn {
         if let (Overlap::Debounce { quiet, longest }, true, Fate::Handle) =
             (self.overlap, joins, fate)
         {
-            let taken = joined(&slot, lanes, conversation, clock, stop, quiet, longest).await;
-            return taken.ok_or(Fate::Joined);
+            // Few wait like this, and all would have to keep room for it.
+            let taken = joined(&slot, lanes, conversation, clock, stop, quiet, longest);
+            return taken.boxed().await.ok_or(Fate::Joined);
         }
         let mut waiting = lock(&slot.0);
         match waiting.fate {

@@ -125,7 +125,9 @@ impl Pump<'_> {
                     due = None;
                     let now = core.clock.elapsed();
                     while let Some(slot) = self.deadlines.pop_due(now) {
-                        slot.settle().await;
+                        if let Some(settling) = slot.settle() {
+                            settling.await;
+                        }
                     }
                 }
                 Some((received, recorded)) = self.recording.next() => {
