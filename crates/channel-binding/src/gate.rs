@@ -158,7 +158,8 @@ impl Identities for ConnectGate {
         if self.is_stale(message) {
             return Some(Settled::silently(Reason::ConnectReplayed));
         }
-        let settled = self.try_connect(platform, argument, message).await;
+        // Few messages are commands, and all would have to keep room for it.
+        let settled = Box::pin(self.try_connect(platform, argument, message)).await;
         Some(settled.unwrap_or_else(|error| {
             tracing::warn!(%error, "a connect command could not be settled");
             Settled::with(Reason::StoreUnavailable, UNAVAILABLE)
