@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use channel_core::{AccountRef, BindingId, OwnerId, Platform, Result};
 
 use crate::code::CodeHash;
-use crate::record::{BindingRecord, BindingStatus, workspace_key};
+use crate::record::{BindingRecord, BindingStatus};
 use crate::store::{
     BindingStore, ConversationKey, Details, Disconnected, Minted, NewCode, Redeemed, Redemption,
     SealedCredential, TrailEntry,
@@ -27,7 +27,7 @@ struct State {
     codes: HashMap<CodeHash, Code>,
     bindings: HashMap<BindingId, BindingRecord>,
     /// The binding that holds, by platform, workspace and account.
-    active: HashMap<(Platform, String, String), BindingId>,
+    active: HashMap<AccountRef, BindingId>,
     credentials: HashMap<BindingId, SealedCredential>,
     threads: HashMap<ConversationKey, String>,
     trail: VecDeque<(OwnerId, TrailEntry)>,
@@ -68,12 +68,11 @@ impl fmt::Debug for MemoryBindings {
     }
 }
 
-fn key(account: &AccountRef, workspace: &str) -> (Platform, String, String) {
-    (
-        account.platform.clone(),
-        workspace.to_owned(),
-        account.sender.as_str().to_owned(),
-    )
+/// The account as a key: no workspace and an empty one are the same.
+fn key(account: &AccountRef) -> AccountRef {
+    let mut key = account.clone();
+    key.workspace = key.workspace.filter(|it| !it.as_str().is_empty());
+    key
 }
 
 impl State {
@@ -86,8 +85,7 @@ impl State {
         record.status = BindingStatus::Revoked;
         record.updated_at = now;
         let record = record.clone();
-        self.active
-            .remove(&key(&record.account, record.workspace_key()));
+        self.active.remove(&key(&record.account));
         self.credentials.remove(id);
         self.note(action, &record, now);
         Some(record)
@@ -112,7 +110,7 @@ impl State {
         let known = self.bindings.values().find(same).cloned();
         let held = self
             .active
-            .get(&key(&from.account, workspace_key(&from.account)))
+            .get(&key(&from.account))
             .filter(|id| known.as_ref().is_none_or(|known| known.id != **id))
             .cloned();
         let former = held.and_then(|id| self.revoke(&id, "moved_away", from.now));
@@ -121,7 +119,7 @@ impl State {
         record.proof = from.proof;
         record.account_name.clone_from(&from.account_name);
         record.updated_at = from.now;
-        let active = key(&record.account, record.workspace_key());
+        let active = key(&record.account);
         self.active.insert(active, record.id.clone());
         self.bindings.insert(record.id.clone(), record.clone());
         self.note("connected", &record, from.now);
@@ -225,10 +223,10 @@ impl BindingStore for MemoryBindings {
 
     async fn resolve(&self, account: &AccountRef, personal: bool) -> Result<Option<BindingRecord>> {
         let state = self.state();
-        let workspace = workspace_key(account);
-        let exact = state.active.get(&key(account, workspace));
+        let mut key = key(account);
+        let exact = state.active.get(&key);
         let found = match exact {
-            None if personal && !workspace.is_empty() => state.active.get(&key(account, "")),
+            None if personal && key.workspace.take().is_some() => state.active.get(&key),
             exact => exact,
         };
         Ok(found.and_then(|id| state.bindings.get(id)).cloned())

@@ -86,10 +86,6 @@ impl BindingRecord {
     pub(crate) fn platform(&self) -> &Platform {
         &self.account.platform
     }
-
-    pub(crate) fn workspace_key(&self) -> &str {
-        workspace_key(&self.account)
-    }
 }
 
 /// The workspace as the store keeps it: empty where there is none.
