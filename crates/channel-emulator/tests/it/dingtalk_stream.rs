@@ -387,15 +387,12 @@ async fn two_thousand_numbered_messages_survive_cuts_and_drains() {
                 _ => {}
             }
         }
-        let frame = match tokio::time::timeout(SHORT, stream.next()).await {
-            Ok(Some(frame)) => frame,
+        let Ok(Some(frame)) = tokio::time::timeout(SHORT, stream.next()).await else {
             // Nothing more comes over this connection.
-            Ok(None) | Err(_) => {
-                if world.connections(APP) == 0 {
-                    stream = world.connect().await;
-                }
-                continue;
+            if world.connections(APP) == 0 {
+                stream = world.connect().await;
             }
+            continue;
         };
         seen.insert(data(&frame)["text"]["content"].to_string());
         stream.fine(&frame).await;
