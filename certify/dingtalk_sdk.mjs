@@ -281,7 +281,7 @@ check(async function a_press_is_answered_and_changes_the_card(world) {
   const token = await world.client().getAccessToken();
   const card = {
     cardTemplateId: "tpl.schema",
-    outTrackId: `ot-${world.app}`,
+    outTrackId: `card-${world.app}`,
     cardData: { cardParamMap: { status: "open" } },
     callbackType: "STREAM",
     imRobotOpenSpaceModel: { supportForward: true },

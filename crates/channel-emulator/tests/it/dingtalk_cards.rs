@@ -33,19 +33,19 @@ async fn delivered(world: &World, id: &str) {
 }
 
 fn stream(guid: &str, content: &str, is_full: bool) -> Value {
-    json!({"outTrackId": "ot1", "guid": guid, "key": "msgContent", "content": content, "isFull": is_full, "isFinalize": false, "isError": false})
+    json!({"outTrackId": "card1", "guid": guid, "key": "msgContent", "content": content, "isFull": is_full, "isFinalize": false, "isError": false})
 }
 
 #[tokio::test]
 async fn a_card_is_made_and_then_delivered() {
     let world = World::new().await;
-    let made = world.post_api(INSTANCES, &card("ot1")).await;
-    assert_eq!(made, json!({"success": true, "result": "ot1"}));
+    let made = world.post_api(INSTANCES, &card("card1")).await;
+    assert_eq!(made, json!({"success": true, "result": "card1"}));
     assert!(world.sent(APP).is_empty());
     let path = format!("{INSTANCES}/deliver");
     let group = world.group("Team", &[APP], &[ADA]).unwrap();
     let body = json!({
-        "outTrackId": "ot1",
+        "outTrackId": "card1",
         "userIdType": 1,
         "openSpaceId": format!("dtv1.card//IM_GROUP.{group}"),
         "imGroupOpenDeliverModel": {"robotCode": APP},
@@ -55,18 +55,18 @@ async fn a_card_is_made_and_then_delivered() {
     assert_eq!(answer["result"][0]["success"], true);
     let sent = world.sent(APP);
     assert_eq!((sent.len(), sent[0].via), (1, Via::Card));
-    assert_eq!(sent[0].card.as_deref(), Some("ot1"));
-    assert_eq!(world.card("ot1").unwrap().chats, [group]);
+    assert_eq!(sent[0].card.as_deref(), Some("card1"));
+    assert_eq!(world.card("card1").unwrap().chats, [group]);
 }
 
 #[tokio::test]
 async fn the_same_out_track_id_is_the_same_card() {
     let world = World::new().await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     world.put(STREAMING, &stream("g1", "hello", true)).await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     assert_eq!(world.sent(APP).len(), 1);
-    let card = world.card("ot1").unwrap();
+    let card = world.card("card1").unwrap();
     assert_eq!(card.variables["msgContent"], "hello");
 }
 
@@ -83,20 +83,20 @@ async fn a_card_goes_nowhere_else() {
         format!("dtv1.card//IM_GROUP.{others}"),
     ];
     for space in spaces {
-        let mut body = to_ada(card("ot1"));
+        let mut body = to_ada(card("card1"));
         body["openSpaceId"] = json!(space);
         body["imGroupOpenDeliverModel"] = json!({"robotCode": APP});
         assert_eq!(refusal(&world.send(&path, &body).await), invalid, "{space}");
     }
-    let mut body = to_ada(card("ot1"));
+    let mut body = to_ada(card("card1"));
     body["imRobotOpenDeliverModel"]["robotCode"] = json!("other");
     let auth = "invalidParameter.robotCode.auth".to_owned();
     assert_eq!(refusal(&world.send(&path, &body).await), (400, auth));
-    let mut body = to_ada(card("ot1"));
+    let mut body = to_ada(card("card1"));
     body["imRobotOpenSpaceModel"] = Value::Null;
     assert_eq!(world.send(&path, &body).await.status, 400);
     // Nothing is left of a card that could not be delivered.
-    assert!(world.card("ot1").is_none());
+    assert!(world.card("card1").is_none());
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn what_is_no_card_is_refused() {
         ("callbackType", json!("OTHER")),
         ("callbackType", json!("HTTP")),
     ] {
-        let mut body = card("ot1");
+        let mut body = card("card1");
         body[name] = value;
         assert_eq!(
             refusal(&world.send(INSTANCES, &body).await),
@@ -124,7 +124,7 @@ async fn what_is_no_card_is_refused() {
 #[tokio::test]
 async fn streaming_shows_each_call_once() {
     let world = World::new().await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     for body in [
         stream("g1", "one", true),
         stream("g1", "again", true),
@@ -133,24 +133,24 @@ async fn streaming_shows_each_call_once() {
     ] {
         assert_eq!(world.put(STREAMING, &body).await.status, 200);
     }
-    let shown = world.card("ot1").unwrap();
+    let shown = world.card("card1").unwrap();
     assert_eq!(shown.texts, ["one", "one two", "one two three"]);
     assert!(!shown.is_final);
     let mut last = stream("g4", "end", true);
     last["isFinalize"] = json!(true);
     let answer = world.put(STREAMING, &last).await;
     assert_eq!(answer.json(), json!({"success": true, "result": true}));
-    assert!(world.card("ot1").unwrap().is_final);
+    assert!(world.card("card1").unwrap().is_final);
     last["guid"] = json!("g5");
     last["isError"] = json!(true);
     world.put(STREAMING, &last).await;
-    assert!(world.card("ot1").unwrap().is_error);
+    assert!(world.card("card1").unwrap().is_error);
 }
 
 #[tokio::test]
 async fn streaming_wants_a_card_a_guid_a_key_and_flags() {
     let world = World::new().await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     for (name, value) in [
         ("outTrackId", json!("none")),
         ("guid", json!("")),
@@ -164,21 +164,21 @@ async fn streaming_wants_a_card_a_guid_a_key_and_flags() {
         let code = "invalidParameter.param.invalid".to_owned();
         assert_eq!(refusal(&answer), (400, code), "{name}");
     }
-    assert!(world.card("ot1").unwrap().texts.is_empty());
+    assert!(world.card("card1").unwrap().texts.is_empty());
 }
 
 #[tokio::test]
 async fn a_template_has_to_be_published_and_to_have_the_variable() {
     let app = NewApp::default().template("tpl.schema", &["content"]);
     let world = World::with(DingtalkConfig::default(), app).await;
-    let mut other = card("ot2");
+    let mut other = card("card2");
     other["cardTemplateId"] = json!("draft.schema");
     let answer = world.send(INSTANCES, &other).await;
     assert_eq!(
         refusal(&answer),
         (400, "param.templateUnpublished".to_owned())
     );
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     let answer = world.put(STREAMING, &stream("g1", "x", true)).await;
     assert_eq!(refusal(&answer), (500, "unknownError".to_owned()));
     let mut right = stream("g1", "x", true);
@@ -189,21 +189,21 @@ async fn a_template_has_to_be_published_and_to_have_the_variable() {
 #[tokio::test]
 async fn a_change_replaces_all_variables_or_those_that_it_names() {
     let world = World::new().await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     let mut body = json!({
-        "outTrackId": "ot1",
+        "outTrackId": "card1",
         "cardData": {"cardParamMap": {"flowStatus": "3"}},
         "cardUpdateOptions": {"updateCardDataByKey": true},
         "privateData": {ADA: {"cardParamMap": {"mine": "1"}}},
     });
     assert_eq!(world.put(INSTANCES, &body).await.status, 200);
-    let card = world.card("ot1").unwrap();
+    let card = world.card("card1").unwrap();
     assert_eq!(card.variables["flowStatus"], "3");
     assert_eq!(card.variables["msgContent"], "");
     assert_eq!(card.private[ADA]["cardParamMap"]["mine"], "1");
     body["cardUpdateOptions"] = Value::Null;
     world.put(INSTANCES, &body).await;
-    let card = world.card("ot1").unwrap();
+    let card = world.card("card1").unwrap();
     assert_eq!((card.variables.len(), card.updates), (1, 2));
     body["outTrackId"] = json!("none");
     assert_eq!(world.put(INSTANCES, &body).await.status, 400);
@@ -212,7 +212,7 @@ async fn a_change_replaces_all_variables_or_those_that_it_names() {
 #[tokio::test]
 async fn the_forty_first_call_in_a_second_is_over_the_limit() {
     let world = World::new().await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     for number in 0..39 {
         let body = stream(&number.to_string(), "x", true);
         assert_eq!(world.put(STREAMING, &body).await.status, 200);
@@ -229,7 +229,7 @@ async fn the_forty_first_call_in_a_second_is_over_the_limit() {
 async fn a_missing_permission_is_told_apart_from_the_limit() {
     let app = NewApp::default().without("Card.Streaming.Write");
     let world = World::with(DingtalkConfig::default(), app).await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     let answer = world.put(STREAMING, &stream("g", "x", true)).await;
     let (status, code) = refusal(&answer);
     assert_eq!(status, 403);
@@ -241,14 +241,14 @@ async fn a_missing_permission_is_told_apart_from_the_limit() {
 #[tokio::test]
 async fn a_press_is_a_callback_whose_answer_changes_the_card() {
     let world = World::new().await;
-    delivered(&world, "ot1").await;
+    delivered(&world, "card1").await;
     let mut stream = world.connect().await;
     let params = json!({"k": "v"});
-    let id = world.press("ot1", ADA, "approve", &params).unwrap();
+    let id = world.press("card1", ADA, "approve", &params).unwrap();
     let frame = stream.next().await.unwrap();
     assert_eq!(frame["headers"]["topic"], PRESSES);
     let press = data(&frame);
-    assert_eq!(press["outTrackId"], "ot1");
+    assert_eq!(press["outTrackId"], "card1");
     assert_eq!(
         (&press["userId"], &press["userIdType"]),
         (&json!(ADA), &json!(1))
@@ -269,10 +269,10 @@ async fn a_press_is_a_callback_whose_answer_changes_the_card() {
     world.deliveries_reach(1).await;
     let seen = world.presses().pop().unwrap();
     assert_eq!((seen.id, seen.answer), (id, Some(response)));
-    let card = world.card("ot1").unwrap();
+    let card = world.card("card1").unwrap();
     assert_eq!(card.variables["flowStatus"], "3");
     assert_eq!(card.private[ADA]["cardParamMap"]["done"], "1");
-    world.press("ot1", ADA, "approve", &params).unwrap();
+    world.press("card1", ADA, "approve", &params).unwrap();
     let frame = stream.next().await.unwrap();
     stream.ack(&frame, 500, &json!({})).await;
     world.deliveries_reach(2).await;
@@ -284,16 +284,16 @@ async fn only_who_sees_a_card_with_a_callback_can_press_it() {
     let world = World::new().await;
     let press = |card: &str, user: &str| world.press(card, user, "x", &json!({}));
     assert_eq!(press("none", ADA), Err(ActionError::UnknownCard));
-    world.post_api(INSTANCES, &card("ot0")).await;
-    assert_eq!(press("ot0", ADA), Err(ActionError::UnknownCard));
-    delivered(&world, "ot1").await;
-    assert_eq!(press("ot1", "staff2"), Err(ActionError::UnknownCard));
-    assert_eq!(press("ot1", "nobody"), Err(ActionError::UnknownUser));
-    let mut silent = to_ada(card("ot2"));
+    world.post_api(INSTANCES, &card("card0")).await;
+    assert_eq!(press("card0", ADA), Err(ActionError::UnknownCard));
+    delivered(&world, "card1").await;
+    assert_eq!(press("card1", "staff2"), Err(ActionError::UnknownCard));
+    assert_eq!(press("card1", "nobody"), Err(ActionError::UnknownUser));
+    let mut silent = to_ada(card("card2"));
     silent["callbackType"] = Value::Null;
     let path = format!("{INSTANCES}/createAndDeliver");
     world.post_api(&path, &silent).await;
-    assert!(press("ot2", ADA).is_err());
+    assert!(press("card2", ADA).is_err());
 }
 
 #[tokio::test]
