@@ -55,7 +55,7 @@ impl Drill {
     }
 
     /// Takes what comes until it is as wanted.
-    async fn until(&mut self, wanted: impl Fn(&Self) -> bool) {
+    async fn until(&mut self, wanted: impl Fn(&Self) -> bool + Send + Sync) {
         let work = async {
             while !wanted(self) {
                 let mut received = self.stream.next().await.unwrap().unwrap();
@@ -116,7 +116,7 @@ impl Drill {
     }
 
     /// Breaks the connection, tells numbers meanwhile, and wants to be told within the times.
-    async fn survive(&mut self, count: usize, end: impl FnOnce(&Emulator, u64)) {
+    async fn survive(&mut self, count: usize, end: impl FnOnce(&Emulator, u64) + Send) {
         let attempts = self.server.connections().len();
         let began = Instant::now();
         end(self.server.discord(), self.bot);

@@ -49,7 +49,7 @@ impl Drill {
     }
 
     /// Takes what comes until it is as wanted.
-    async fn until(&mut self, wanted: impl Fn(&Self) -> bool) {
+    async fn until(&mut self, wanted: impl Fn(&Self) -> bool + Send + Sync) {
         let work = async {
             while !wanted(self) {
                 let mut received = self.stream.next().await.unwrap().unwrap();
