@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod dingtalk;
 pub mod discord;
 pub mod feishu;
 pub mod line;
@@ -15,6 +16,7 @@ mod server;
 pub use clock::Clock;
 pub use common::ledger::Outcome;
 pub use common::shared::WaitError;
+pub use dingtalk::{Dingtalk, DingtalkConfig, DingtalkServer};
 pub use discord::{Discord, DiscordConfig, DiscordServer};
 pub use feishu::{Feishu, FeishuConfig, FeishuServer};
 pub use line::{Line, LineConfig, LineServer};

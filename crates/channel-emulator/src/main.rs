@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::Router;
 use channel_emulator::Server;
+use channel_emulator::dingtalk::{self, Dingtalk, DingtalkConfig};
 use channel_emulator::discord::{self, Discord, DiscordConfig};
 use channel_emulator::feishu::{self, Feishu, FeishuConfig};
 use channel_emulator::line::{self, Line, LineConfig};
@@ -22,7 +23,11 @@ const USAGE: &str = "usage: channel-emulator [--bind ADDRESS:PORT] \
                      [--wecom-group-bot KEY]... [--wecom-app CORP:SECRET:AGENT]... [--wecom-ai-bot ID]... \
                      [--wecom-link-bot ID:SECRET]... \
                      [--discord-bot TOKEN:NAME]... \
-                     [--feishu-fast] [--feishu-app APP_ID:SECRET:NAME]...";
+                     [--feishu-fast] [--feishu-app APP_ID:SECRET:NAME]... \
+                     [--dingtalk-fast] [--dingtalk-app CLIENT_ID:SECRET:[ROBOT_CODE]:[CORP]:NAME]... \
+                     [--dingtalk-user STAFF_ID:NAME]...";
+/// Options without a value.
+const FLAGS: [&str; 2] = ["--feishu-fast", "--dingtalk-fast"];
 
 /// Where to listen, and what is there from the start; the control APIs add more.
 struct Arguments {
@@ -34,11 +39,12 @@ struct Arguments {
     wecom: Wecom,
     discord: Discord,
     feishu: Feishu,
+    dingtalk: Dingtalk,
 }
 
 fn arguments(given: &[String]) -> Result<Arguments, String> {
     let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let is_fast = given.iter().any(|option| option == "--feishu-fast");
+    let has = |flag: &str| given.iter().any(|option| option == flag);
     let mut arguments = Arguments {
         bind: loopback,
         line_data: loopback,
@@ -47,9 +53,12 @@ fn arguments(given: &[String]) -> Result<Arguments, String> {
         slack: Slack::new(SlackConfig::default()),
         wecom: Wecom::new(WecomConfig::default()),
         discord: Discord::new(DiscordConfig::default()),
-        feishu: Feishu::new(feishu_config(is_fast)),
+        feishu: Feishu::new(feishu_config(has("--feishu-fast"))),
+        dingtalk: Dingtalk::new(dingtalk_config(has("--dingtalk-fast"))),
     };
-    let mut given = given.iter().filter(|option| *option != "--feishu-fast");
+    let mut given = given
+        .iter()
+        .filter(|option| !FLAGS.contains(&option.as_str()));
     while let Some(option) = given.next() {
         let value = given
             .next()
@@ -65,6 +74,21 @@ fn feishu_config(is_fast: bool) -> FeishuConfig {
     if is_fast {
         let second = Duration::from_secs(1);
         config.connection(2, 1, 1).redelivery(&[second, second])
+    } else {
+        config
+    }
+}
+
+/// With `--dingtalk-fast`, what was not acknowledged comes again after two seconds, connections are asked every half second
+/// whether they are there, and end a second after the notice.
+fn dingtalk_config(is_fast: bool) -> DingtalkConfig {
+    let config = DingtalkConfig::default();
+    if is_fast {
+        let second = Duration::from_secs(1);
+        config
+            .redelivery(second * 2, 10)
+            .heartbeat(second / 2, second / 2, second * 5)
+            .drain_grace(second)
     } else {
         config
     }
@@ -108,6 +132,15 @@ impl Arguments {
             ("--feishu-app", [id, secret, name]) => {
                 done(self.feishu.add_app(&feishu::NewApp::new(id, secret, name)))?;
             }
+            ("--dingtalk-app", [id, secret, code, corp, name]) => {
+                let or = |given: &str, usual: &str| {
+                    if given.is_empty() { usual } else { given }.to_owned()
+                };
+                let app = dingtalk::NewApp::new(id, secret, name)
+                    .robot(&or(code, id), &or(corp, "corp1"));
+                done(self.dingtalk.add_app(&app))?;
+            }
+            ("--dingtalk-user", [id, name]) => self.dingtalk.user(id, name),
             _ if USAGE.contains(&format!("[{option} ")) => return Err(wrong()),
             _ => return Err(format!("unknown option {option}")),
         }
@@ -123,6 +156,7 @@ impl Arguments {
             .merge(self.wecom.router())
             .merge(self.discord.router())
             .merge(self.feishu.router())
+            .merge(self.dingtalk.router())
     }
 }
 
@@ -140,6 +174,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let data = listen(arguments.line_data, arguments.line.data_router()).await?;
     arguments.slack.set_base(&api.base_url());
     arguments.wecom.set_public_base(&api.base_url());
+    arguments.dingtalk.set_base(&api.base_url());
     let mut output = std::io::stdout();
     writeln!(output, "line-data {}", data.base_url())
         .and_then(|()| writeln!(output, "emulator {}", api.base_url()))

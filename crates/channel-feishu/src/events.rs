@@ -31,8 +31,6 @@ use crate::shared::{Shared, lock};
 use crate::webhook::reader;
 use crate::wire::{Envelope, OldPress, is_id};
 
-/// How long a connection may be silent: three pings go unanswered before.
-pub(crate) const SILENCE: Duration = Duration::from_secs(85);
 /// Signs of life are news at most this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
 /// How long what is left may take to be answered when a stream ends.
@@ -193,7 +191,7 @@ impl Line {
 
     fn due_at(&self) -> Option<Duration> {
         let press = self.presses.front().map(|(at, _)| *at);
-        let silent = self.heard.map(|heard| heard + SILENCE);
+        let silent = self.heard.map(|heard| heard + self.told.pace().silence());
         let ping = self.heard.map(|_| self.next_ping);
         [press, silent, ping].into_iter().flatten().min()
     }
@@ -204,7 +202,8 @@ impl Line {
             self.shared.presses.expire(&press);
         }
         // Pongs of the transport prove nothing about the platform behind it.
-        if self.heard.is_some_and(|heard| now >= heard + SILENCE) {
+        let silence = self.told.pace().silence();
+        if self.heard.is_some_and(|heard| now >= heard + silence) {
             self.heard = None;
             socket.with(ReconnectingSocket::reconnect);
         } else if self.heard.is_some() && now >= self.next_ping {

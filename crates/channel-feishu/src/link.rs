@@ -31,6 +31,8 @@ const WIDEST_SPREAD: Duration = Duration::from_secs(10);
 /// 120 s; death has to show within 90 s.
 const SLOWEST_PING: Duration = Duration::from_secs(30);
 const FASTEST_PING: Duration = Duration::from_secs(5);
+/// How long a connection may be silent at the slowest pace: three pings go unanswered before.
+const SILENCE: Duration = Duration::from_secs(85);
 
 const UNPUBLISHED: &str = "feishu does not let the app open a long connection: choose the long connection in the console, page Events & Callbacks, add the bot ability, and publish a version of the app; apps of the app store need webhooks";
 const TOO_MANY: &str =
@@ -82,6 +84,11 @@ impl Pace {
         }
     }
 
+    /// How long a connection may be silent: three pings go unanswered before, at whatever pace the server wants them.
+    pub(crate) fn silence(self) -> Duration {
+        (self.ping * 3 - self.ping / 6).min(SILENCE)
+    }
+
     pub(crate) fn backoff(self) -> Backoff {
         Backoff::new(SHORTEST_WAIT, self.longest_wait)
     }
@@ -96,7 +103,7 @@ impl Pace {
 pub(crate) fn settings() -> ReconnectSettings {
     ReconnectSettings::new()
         .heartbeat(None)
-        .alive_within(crate::events::SILENCE)
+        .alive_within(SILENCE)
         .open_timeout(OPEN)
         .backoff(Pace::default().backoff())
 }

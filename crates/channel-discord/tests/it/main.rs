@@ -20,4 +20,5 @@ mod outbound;
 mod readme;
 mod samples;
 mod secrets;
+mod sockets;
 mod verify;

@@ -203,14 +203,15 @@ pub(crate) fn png(width: u16, height: u16) -> Vec<u8> {
 
 #[tokio::test]
 async fn all_platforms_fit_behind_one_port() {
-    use channel_emulator::{Discord, Feishu, Line, Slack, Telegram, Wecom};
+    use channel_emulator::{Dingtalk, Discord, Feishu, Line, Slack, Telegram, Wecom};
     let router = Telegram::new(Default::default())
         .router()
         .merge(Line::new(Default::default()).router())
         .merge(Slack::new(Default::default()).router())
         .merge(Wecom::new(Default::default()).router())
         .merge(Discord::new(Default::default()).router())
-        .merge(Feishu::new(Default::default()).router());
+        .merge(Feishu::new(Default::default()).router())
+        .merge(Dingtalk::new(Default::default()).router());
     let server = channel_emulator::Server::start(([127, 0, 0, 1], 0).into(), router)
         .await
         .unwrap();

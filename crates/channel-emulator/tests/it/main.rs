@@ -6,6 +6,11 @@
 )]
 
 mod api;
+mod dingtalk;
+mod dingtalk_cards;
+mod dingtalk_inbound;
+mod dingtalk_sending;
+mod dingtalk_stream;
 mod discord_api;
 mod discord_control;
 mod discord_gateway;

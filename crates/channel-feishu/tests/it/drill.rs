@@ -157,6 +157,25 @@ async fn the_server_sets_the_pace_of_pings_and_may_change_it() {
 }
 
 #[tokio::test]
+async fn who_asks_for_faster_pings_is_missed_earlier() {
+    let fake = Fake::new();
+    fake.state.lock().unwrap().config = json!({"PingInterval": 6});
+    fake.transport
+        .clock
+        .clone()
+        .drive(async {
+            let (_channel, mut stream) = ready(&fake).await;
+            run_for(&fake, &mut stream, SECOND * 31).await;
+            fake.state.lock().unwrap().mood = Mood::Silent;
+            let before = fake.elapsed();
+            lost(&mut stream).await;
+            let red = fake.elapsed() - before;
+            assert!(red <= SECOND * 17 && red > SECOND * 11, "{red:?}");
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn a_server_that_drains_loses_no_event() {
     let fake = Fake::new();
     fake.transport

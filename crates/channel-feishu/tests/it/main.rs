@@ -19,5 +19,6 @@ mod outbound;
 mod readme;
 mod secrets;
 mod socket;
+mod sockets;
 mod stream;
 mod webhook;
