@@ -97,9 +97,6 @@ impl Head {
     /// Judges a whole line; at the end of the head says what follows.
     fn line_done(&mut self, line: &[u8]) -> Result<Option<Place>, Ambiguous> {
         let line = line.strip_suffix(b"\r\n").ok_or(Ambiguous)?;
-        if memchr::memchr2(b'\r', 0, line).is_some() {
-            return Err(Ambiguous);
-        }
         if line.is_empty() {
             // Empty lines before a request are allowed (RFC 9112, section 2.2).
             if self.lines == 0 {
@@ -107,20 +104,32 @@ impl Head {
             }
             return self.end().map(Some);
         }
+        if memchr::memchr2(b'\r', 0, line).is_some() {
+            return Err(Ambiguous);
+        }
         if self.lines > 0 {
-            let folded = line
-                .first()
-                .is_some_and(|byte| matches!(byte, b' ' | b'\t'));
-            let colon = memchr::memchr(b':', line);
-            let (Some(colon), false) = (colon, folded) else {
-                return Err(Ambiguous);
-            };
-            let (name, value) = line.split_at(colon);
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
-            if name.is_empty() || name.last().is_some_and(u8::is_ascii_whitespace) {
-                return Err(Ambiguous);
-            }
-            if name.eq_ignore_ascii_case(b"content-length") {
+            self.field(line)?;
+        }
+        self.lines += 1;
+        Ok(None)
+    }
+
+    /// Judges one field of a head.
+    fn field(&mut self, line: &[u8]) -> Result<(), Ambiguous> {
+        // Names are short: looking at them byte by byte costs less than to begin a search.
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) = line.split_at(colon.ok_or(Ambiguous)?);
+        let (Some(first), Some(last)) = (name.first(), name.last()) else {
+            return Err(Ambiguous);
+        };
+        // The first is white space where a line is folded.
+        if first.is_ascii_whitespace() || last.is_ascii_whitespace() {
+            return Err(Ambiguous);
+        }
+        // Nearly all names are told apart by their length.
+        match name.len() {
+            14 if name.eq_ignore_ascii_case(b"content-length") => {
+                let value = value.get(1..).unwrap_or_default().trim_ascii();
                 let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
                 let length = std::str::from_utf8(value)
                     .ok()
@@ -129,17 +138,18 @@ impl Head {
                     return Err(Ambiguous);
                 };
                 self.length = Some(length);
-            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            }
+            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                let value = value.get(1..).unwrap_or_default().trim_ascii();
                 if self.coded || !value.eq_ignore_ascii_case(b"chunked") {
                     return Err(Ambiguous);
                 }
                 self.coded = true;
-            } else if name.eq_ignore_ascii_case(b"upgrade") {
-                self.upgrade = true;
             }
+            7 if name.eq_ignore_ascii_case(b"upgrade") => self.upgrade = true,
+            _ => {}
         }
-        self.lines += 1;
-        Ok(None)
+        Ok(())
     }
 
     fn end(&self) -> Result<Place, Ambiguous> {
