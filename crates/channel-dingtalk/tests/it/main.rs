@@ -1,0 +1,13 @@
+//! The DingTalk channel against a scripted server and hostile input.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and hands JSON over as it is written"
+)]
+
+mod conformance;
+mod fake;
+mod socket;
