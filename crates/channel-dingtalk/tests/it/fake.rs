@@ -202,15 +202,14 @@ impl Fake {
         }
     }
 
-    /// Says that a connection is going to be closed.
-    pub(crate) fn drain(&self, peer: &FakePeer) {
+    /// Says that the present connection is going to be closed, and delivers nothing on it from
+    /// then on.
+    pub(crate) fn drain(&self) {
         let id = format!("s{}", self.id());
-        peer.send_json(&frame(
-            "SYSTEM",
-            "disconnect",
-            &id,
-            &json!({"reason": "going away"}),
-        ));
+        if let Some(peer) = self.state.lock().unwrap().peers.pop() {
+            let reason = json!({"reason": "going away"});
+            peer.send_json(&frame("SYSTEM", "disconnect", &id, &reason));
+        }
     }
 
     /// Serves connections for as long as the test runs.

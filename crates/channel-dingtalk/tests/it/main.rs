@@ -9,5 +9,8 @@
 )]
 
 mod conformance;
+mod drill;
 mod fake;
+mod outbound;
 mod socket;
+mod stream;

@@ -221,7 +221,7 @@ async fn a_notice_of_the_end_is_answered_by_a_new_connection_before_the_old_one_
             fake.say(&direct("msg1", "before"));
             let before = next(&mut stream).await;
             let began = fake.elapsed();
-            fake.drain(&old);
+            fake.drain();
             assert_eq!(news(&mut stream).await, Connection::Alive);
             assert_eq!(fake.elapsed(), began, "at once");
             assert_eq!(fake.transport.sockets.attempts(), 2);
