@@ -94,6 +94,10 @@ const USUAL_WAIT: Duration = Duration::from_secs(2);
 pub(crate) enum Failure {
     /// DingTalk refused.
     Refused {
+        #[cfg_attr(
+            not(feature = "net"),
+            expect(dead_code, reason = "only the refusal of a ticket is judged by it")
+        )]
         status: u16,
         code: String,
         kind: ErrorKind,

@@ -22,7 +22,7 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
-use crate::frame::{CARDS, DISCONNECT, Frame, MESSAGES, PING, answer};
+use crate::frame::{DISCONNECT, Frame, PING, answer};
 use crate::inbound::Reader;
 use crate::limits;
 use crate::link::{Door, settings};
@@ -380,18 +380,5 @@ fn event(shared: &Shared, frame: &Frame<'_>, payload: Bytes) -> Option<Event> {
         shared: Some(shared),
         proof: Proof::Asserted,
     };
-    let raw = Raw::new(payload);
-    let name = frame.message_id();
-    let made = match (frame.kind.as_deref(), frame.topic()) {
-        (Some("CALLBACK"), MESSAGES) => reader.message(raw.as_slice(), &raw),
-        (Some("CALLBACK"), CARDS) => name.and_then(|name| reader.press(name, raw.as_slice(), &raw)),
-        (Some("EVENT"), _) => {
-            let event_id = frame.headers.event_id.as_deref();
-            let event_id = event_id.filter(|id| (1..=limits::ID).contains(&id.len()));
-            let kind = frame.headers.event_type.as_deref();
-            event_id.map(|id| reader.organisation(id, kind.unwrap_or("event"), &raw))
-        }
-        _ => None,
-    };
-    made.or_else(|| Some(reader.unknown(&format!("frame:{}", name?), frame.topic(), &raw)))
+    reader.framed(frame, &Raw::new(payload))
 }

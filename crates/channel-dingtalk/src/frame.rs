@@ -10,7 +10,9 @@ use serde_json::value::RawValue;
 use crate::limits;
 
 /// Topics of `SYSTEM` frames.
+#[cfg(feature = "net")]
 pub(crate) const PING: &str = "ping";
+#[cfg(feature = "net")]
 pub(crate) const DISCONNECT: &str = "disconnect";
 /// Topics of `CALLBACK` frames.
 pub(crate) const MESSAGES: &str = "/v1.0/im/bot/messages/get";

@@ -5,7 +5,7 @@ pub mod fuzz {
     use channel_core::{ChannelId, Event, Proof, Raw};
 
     use crate::PLATFORM;
-    use crate::frame::{CARDS, Frame, MESSAGES, answer};
+    use crate::frame::{Frame, answer};
     use crate::inbound::Reader;
 
     /// Reads a frame and what is inside of it; `None` if either cannot be read.
@@ -19,12 +19,7 @@ pub mod fuzz {
             shared: None,
             proof: Proof::Asserted,
         };
-        let name = frame.message_id()?;
-        match frame.topic() {
-            MESSAGES => reader.message(raw.as_slice(), &raw),
-            CARDS => reader.press(name, raw.as_slice(), &raw),
-            topic => Some(reader.unknown(name, topic, &raw)),
-        }
+        reader.framed(&frame, &raw)
     }
 
     /// The answer to a frame, if it has a name.

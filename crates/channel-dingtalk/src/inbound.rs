@@ -10,6 +10,7 @@ use channel_core::{
 use serde_json::Value;
 
 use crate::PLATFORM;
+use crate::frame::{CARDS, Frame, MESSAGES};
 use crate::ids::{card_message, is_id, is_opaque, is_staff, staff_chat, union_sender};
 use crate::limits;
 use crate::read;
@@ -242,13 +243,24 @@ impl Reader<'_> {
         Some(Event::new(event_id, self.channel.clone(), kind))
     }
 
-    /// An event of the organisation, which is handed on as it is.
-    #[cfg_attr(
-        not(feature = "net"),
-        expect(dead_code, reason = "such events come by stream only")
-    )]
-    pub(crate) fn organisation(self, event_id: &str, kind: &str, raw: &Raw) -> Event {
-        self.unknown(&format!("event:{event_id}"), kind, raw)
+    /// Makes an event of a frame. What cannot be decoded is kept as an unknown event, and so are
+    /// the events of the organisation; `None` if it has no name to be answered by.
+    pub(crate) fn framed(self, frame: &Frame<'_>, raw: &Raw) -> Option<Event> {
+        let name = frame.message_id();
+        let made = match (frame.kind.as_deref(), frame.topic()) {
+            (Some("CALLBACK"), MESSAGES) => self.message(raw.as_slice(), raw),
+            (Some("CALLBACK"), CARDS) => {
+                name.and_then(|name| self.press(name, raw.as_slice(), raw))
+            }
+            (Some("EVENT"), _) => {
+                let id = frame.headers.event_id.as_deref();
+                let id = id.filter(|id| (1..=limits::ID).contains(&id.len()));
+                let kind = frame.headers.event_type.as_deref().unwrap_or("event");
+                id.map(|id| self.unknown(&format!("event:{id}"), kind, raw))
+            }
+            _ => None,
+        };
+        made.or_else(|| Some(self.unknown(&format!("frame:{}", name?), frame.topic(), raw)))
     }
 }
 

@@ -22,10 +22,9 @@ const WINDOW: Duration = Duration::from_secs(3600);
 /// The signature of a moment in milliseconds, as Base64.
 pub(crate) fn sign(secret: &Secret, timestamp: &str) -> String {
     let key = secret.expose().as_bytes();
-    let mut mac = match Hmac::<Sha256>::new_from_slice(key) {
-        Ok(mac) => mac,
-        // HMAC takes keys of any length.
-        Err(_) => return String::new(),
+    // HMAC takes keys of any length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
+        return String::new();
     };
     mac.update(timestamp.as_bytes());
     mac.update(b"\n");

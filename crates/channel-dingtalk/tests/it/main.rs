@@ -8,9 +8,15 @@
     reason = "a test fails by panicking, and hands JSON over as it is written"
 )]
 
+mod bypass;
 mod conformance;
 mod drill;
 mod fake;
+mod hostile;
 mod outbound;
+mod readme;
+mod samples;
+mod secrets;
+mod shown;
 mod socket;
 mod stream;
