@@ -79,14 +79,17 @@ impl Reader<'_> {
     /// is one event, whichever way and however often it is told of. What cannot be decoded
     /// becomes an unknown event, so that nothing is lost.
     pub(crate) fn message(self, payload: &[u8], raw: &Raw) -> Option<Event> {
-        let Named { msg_id } = serde_json::from_slice(payload).ok()?;
-        let event_id = format!("message:{}", id(&msg_id)?);
-        let message: Option<wire::Message> = serde_json::from_slice(payload).ok();
-        if message.as_ref().is_some_and(|it| self.is_foreign(it)) {
+        let named = |msg_id: &str| Some(format!("message:{}", id(msg_id)?));
+        let Ok(said) = serde_json::from_slice::<wire::Message>(payload) else {
+            let Named { msg_id } = serde_json::from_slice(payload).ok()?;
+            return Some(self.unknown(&named(&msg_id)?, "message", raw));
+        };
+        let event_id = named(&said.msg_id)?;
+        if self.is_foreign(&said) {
             tracing::warn!(channel = %self.channel, "a message is for another robot: check robot_code");
             return Some(self.unknown(&event_id, "other_robot", raw));
         }
-        let Some(message) = message.and_then(|it| self.said(&it, raw)) else {
+        let Some(message) = self.said(&said, raw) else {
             return Some(self.unknown(&event_id, "message", raw));
         };
         let kind = EventKind::Message(Box::new(message));

@@ -1,6 +1,7 @@
 //! Input that means harm: nothing panics, nothing hangs, nothing answers 5xx.
 
-use channel_core::Webhook as _;
+use channel_core::{InboundMessage as _, Webhook as _};
+use channel_dingtalk::DingTalkMessage;
 use channel_testkit::SeededRandom;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -189,7 +190,12 @@ fn ten_thousand_mutations_of_each_sample_do_no_harm() {
                     bytes.push(b'{');
                 }
             }
-            let _ = channel_dingtalk::fuzz::frame(&bytes);
+            let event = channel_dingtalk::fuzz::frame(&bytes);
+            if let Some(message) = event.as_ref().and_then(|event| event.message()) {
+                let native: DingTalkMessage = message.native().unwrap();
+                assert_eq!(native.id(), message.id);
+                assert_eq!(native.account(), message.sender.account);
+            }
             let _ = channel_dingtalk::fuzz::answered(&bytes);
             let millis = fake.millis().to_string();
             let request = crate::fake::signed_at(bytes.into(), &millis, crate::fake::SECRET);
