@@ -153,6 +153,7 @@ pub(crate) async fn create(
             .into());
     }
     shared.memory.sent(out_track_id);
+    crate::typing::end(shared, envelope.chat).await;
     Ok(MessageRef::new(
         envelope.chat.clone(),
         card_message(out_track_id),

@@ -66,6 +66,7 @@ static TABLE: &[Row] = &[
     row(&["subscription.notpermitted"], ErrorKind::Forbidden, Reason::Other, UNPUBLISHED),
     row(&["130101", "90030", "90018", "throttling*", "88"], ErrorKind::RateLimited, Reason::Flood, FLOOD),
     row(&["310000"], ErrorKind::Config, Reason::Other, "the robot's security check refuses: set the secret of its signature, or use one of its keywords, or add this machine's address to its list"),
+    row(&["60020"], ErrorKind::Config, Reason::Other, "this machine's address is not in the allow list of the app: add it in the developer console, page Security Settings"),
     row(&["300001"], ErrorKind::NotFound, Reason::Session, "the session or the robot's token is over"),
     row(&["forbidden.accessdenied*"], ErrorKind::Forbidden, Reason::Other, SCOPE),
     row(&["invalidparameter.robotcode*", "robot.not.exist*"], ErrorKind::Config, Reason::Other, ROBOT),
@@ -416,6 +417,7 @@ mod tests {
             (130_101, ErrorKind::RateLimited),
             (90_030, ErrorKind::RateLimited),
             (310_000, ErrorKind::Config),
+            (60_020, ErrorKind::Config),
             (300_001, ErrorKind::NotFound),
             (424_242, ErrorKind::Invalid),
         ] {

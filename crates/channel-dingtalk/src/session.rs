@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use channel_core::{Destination, Result, Secret};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::limits;
 use crate::shared::Shared;
@@ -57,7 +58,9 @@ impl Context {
         // The ledger counts from the beginning of a window; this one is known by its end.
         let lasts = limits::SESSION_WINDOW + limits::SESSION_EARLY;
         let ends = UNIX_EPOCH.checked_add(Duration::from_millis(self.ends))?;
+        let digest = Sha256::digest(url.as_bytes());
         Some(Session {
+            right: hex::encode(digest.first_chunk::<16>().unwrap_or(&[0; 16])),
             url: Secret::new(url.as_str()),
             opened: ends.checked_sub(lasts).unwrap_or(UNIX_EPOCH),
         })
@@ -68,6 +71,8 @@ impl Context {
 #[derive(Debug, Clone)]
 pub(crate) struct Session {
     pub(crate) url: Secret,
+    /// Its name in the ledger: the address is a secret.
+    right: String,
     opened: SystemTime,
 }
 
@@ -75,19 +80,17 @@ impl Session {
     /// Takes one use, if it is still open.
     pub(crate) fn take(&self, shared: &Shared) -> bool {
         let now = shared.client.transport.clock.now();
-        let way = shared.ledger.take(self.url.expose(), self.opened, now);
+        let way = shared.ledger.take(&self.right, self.opened, now);
         way.is_some_and(|way| way == limits::SESSION)
     }
 
     /// DingTalk does not take it any more.
     pub(crate) fn refused(&self, shared: &Shared) {
-        shared
-            .ledger
-            .refused(self.url.expose(), limits::SESSION.name);
+        shared.ledger.refused(&self.right, limits::SESSION.name);
     }
 
     pub(crate) fn explain(&self, shared: &Shared) -> String {
         let now = shared.client.transport.clock.now();
-        shared.ledger.explain(self.url.expose(), self.opened, now)
+        shared.ledger.explain(&self.right, self.opened, now)
     }
 }

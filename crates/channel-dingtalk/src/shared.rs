@@ -86,10 +86,7 @@ struct OldGranted {
 fn token_error(failure: Failure) -> Error {
     let error = failure.into_error(GET_TOKEN.operation, true);
     match error.kind() {
-        ErrorKind::Invalid
-        | ErrorKind::Unauthenticated
-        | ErrorKind::Forbidden
-        | ErrorKind::NotFound
+        ErrorKind::Invalid | ErrorKind::Unauthenticated | ErrorKind::Forbidden
             if error.code().is_some() =>
         {
             let code = error.code().unwrap_or_default().to_owned();
