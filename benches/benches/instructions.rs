@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use benches::bot::World;
 use benches::canned::Canned;
-use benches::{bot, standard, telegram, text};
+use benches::{bot, dingtalk, standard, telegram, text};
 use bytes::Bytes;
 use channel_core::{ChannelId, Message, Received, Result, SenderId};
 use channel_telegram::Telegram;
@@ -110,6 +110,20 @@ fn standard_frame_floor((bytes, _, _): (Bytes, ChannelId, SenderId)) -> bool {
     (0..100).all(|_| black_box(standard::floor(black_box(&bytes))).is_some())
 }
 
+#[library_benchmark]
+#[bench::direct(dingtalk::DIRECT)]
+#[bench::group(dingtalk::GROUP)]
+fn dingtalk_frame(frame: &[u8]) -> bool {
+    (0..100).all(|_| black_box(dingtalk::decode(black_box(frame))).is_some())
+}
+
+#[library_benchmark]
+#[bench::direct(dingtalk::DIRECT)]
+#[bench::group(dingtalk::GROUP)]
+fn dingtalk_frame_floor(frame: &[u8]) -> bool {
+    (0..100).all(|_| black_box(dingtalk::floor(black_box(frame))).is_some())
+}
+
 library_benchmark_group!(
     name = paths,
     benchmarks = [
@@ -124,7 +138,9 @@ library_benchmark_group!(
         split,
         split_floor,
         standard_frame,
-        standard_frame_floor
+        standard_frame_floor,
+        dingtalk_frame,
+        dingtalk_frame_floor
     ]
 );
 main!(library_benchmark_groups = paths);

@@ -4,6 +4,7 @@
 
 pub mod bot;
 pub mod canned;
+pub mod dingtalk;
 pub mod hooks;
 pub mod line;
 pub mod slack;
@@ -57,6 +58,15 @@ mod tests {
             assert!(standard::floor(frame).is_some());
             let frame = Bytes::from_static(frame);
             assert!(standard::decode(&frame, &channel, &client).is_some());
+        }
+    }
+
+    #[test]
+    fn frames_of_a_stream_are_read() {
+        for frame in [dingtalk::DIRECT, dingtalk::GROUP] {
+            assert_eq!(dingtalk::floor(frame).unwrap().msgtype, "text");
+            let event = dingtalk::decode(frame).unwrap();
+            assert!(event.message().unwrap().text.starts_with("could you"));
         }
     }
 

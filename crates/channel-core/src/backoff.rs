@@ -28,6 +28,8 @@ use crate::clock::{Random, random_unit};
 pub struct Backoff {
     first: Duration,
     cap: Duration,
+    /// The waits one by one, where they do not simply double.
+    rungs: &'static [Duration],
     stable_after: Duration,
     failures: u32,
 }
@@ -39,9 +41,31 @@ impl Backoff {
         Self {
             first,
             cap,
+            rungs: &[],
             stable_after: Duration::from_secs(60),
             failures: 0,
         }
+    }
+
+    /// Waits as long as a ladder says: the first rung after the first failure, one rung more
+    /// after each further one, and the last for ever. An empty ladder does not wait.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use channel_core::Backoff;
+    ///
+    /// const LADDER: &[Duration] = &[Duration::from_secs(2), Duration::from_secs(30)];
+    /// let mut backoff = Backoff::ladder(LADDER);
+    /// for seconds in [2, 30, 30] {
+    ///     backoff.failed(Duration::ZERO);
+    ///     assert_eq!(backoff.ceiling(), Duration::from_secs(seconds));
+    /// }
+    /// ```
+    #[must_use]
+    pub const fn ladder(rungs: &'static [Duration]) -> Self {
+        let mut backoff = Self::new(Duration::ZERO, Duration::ZERO);
+        backoff.rungs = rungs;
+        backoff
     }
 
     /// Sets how long a connection has to be healthy before the wait starts anew.
@@ -54,13 +78,13 @@ impl Backoff {
     /// Whether another one waits as long, whatever has failed so far.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
-        let numbers = |it: &Self| (it.first, it.cap, it.stable_after);
+        let numbers = |it: &Self| (it.first, it.cap, it.rungs, it.stable_after);
         numbers(self) == numbers(other)
     }
 
     /// Notes a failure of a connection that had been healthy for `healthy`.
     pub fn failed(&mut self, healthy: Duration) {
-        if healthy >= self.stable_after {
+        if self.is_stable(healthy) {
             self.failures = 1;
         } else {
             self.failures = self.failures.saturating_add(1);
@@ -81,6 +105,10 @@ impl Backoff {
     /// The longest wait at this point.
     #[must_use]
     pub fn ceiling(&self) -> Duration {
+        if let Some(last) = self.rungs.last() {
+            let rung = usize::try_from(self.failures.saturating_sub(1)).unwrap_or(usize::MAX);
+            return *self.rungs.get(rung).unwrap_or(last);
+        }
         let factor = 2u32.saturating_pow(self.failures.min(31));
         self.first.saturating_mul(factor).min(self.cap)
     }
@@ -88,6 +116,19 @@ impl Backoff {
     /// The wait before the next attempt: between half of the ceiling and the ceiling.
     #[must_use]
     pub fn wait(&self, random: &dyn Random) -> Duration {
-        self.ceiling().mul_f64(0.5 + random_unit(random) / 2.0)
+        self.wait_within(Duration::MAX, random)
+    }
+
+    /// The same with a ceiling that is not above `cap`.
+    #[must_use]
+    pub fn wait_within(&self, cap: Duration, random: &dyn Random) -> Duration {
+        let ceiling = self.ceiling().min(cap);
+        ceiling.mul_f64(0.5 + random_unit(random) / 2.0)
+    }
+
+    /// Whether a connection that lasted for `healthy` was stable.
+    #[must_use]
+    pub fn is_stable(&self, healthy: Duration) -> bool {
+        healthy >= self.stable_after
     }
 }

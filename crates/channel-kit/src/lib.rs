@@ -16,6 +16,8 @@ pub use channel_binding as binding;
 #[cfg(feature = "policy")]
 pub use channel_policy as policy;
 
+#[cfg(feature = "dingtalk")]
+pub use channel_dingtalk as dingtalk;
 #[cfg(feature = "discord")]
 pub use channel_discord as discord;
 #[cfg(feature = "feishu")]
@@ -37,6 +39,8 @@ pub mod prelude {
     pub use channel_core::prelude::*;
     #[cfg(feature = "sqlite")]
     pub use channel_delivery::SqliteStore;
+    #[cfg(feature = "dingtalk")]
+    pub use channel_dingtalk::DingTalk;
     #[cfg(feature = "discord")]
     pub use channel_discord::Discord;
     #[cfg(feature = "feishu")]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use channel_kit::core::{Channel, Error};
+use channel_kit::dingtalk::DingTalk;
 use channel_kit::discord::Discord;
 use channel_kit::feishu::Feishu;
 use channel_kit::line::Line;
@@ -35,6 +36,9 @@ pub(crate) fn configured() -> Result<Vec<Arc<dyn Channel>>, Error> {
     }
     if is_set("CHANNEL_FEISHU_") {
         channels.push(Arc::new(Feishu::from_env()?));
+    }
+    if is_set("CHANNEL_DINGTALK_") {
+        channels.push(Arc::new(DingTalk::from_env()?));
     }
     if is_set("CHANNEL_WECOM_BOT_") {
         channels.push(Arc::new(WecomBot::from_env()?));

@@ -22,7 +22,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use channel_core::{
-    Backoff, Clock, Error, ErrorKind, Frame, Random, Result, Transport, random_unit,
+    Backoff, Clock, Error, ErrorKind, Frame, HttpError, Random, Result, Transport, random_unit,
 };
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
@@ -171,6 +171,9 @@ impl ReconnectingSocket {
 
     /// Opens a new socket and gives up the present one once the new one is open. For
     /// platforms that announce the end of a connection.
+    ///
+    /// At once, unless the sockets before this one did not last either: a server that wants
+    /// each new socket replaced is waited for like one that cuts them.
     pub fn replace(&mut self) {
         self.begin_replacement(Cause::Requested, self.clock.elapsed());
     }
@@ -211,12 +214,19 @@ impl ReconnectingSocket {
             return;
         };
         live.expires = None;
+        let opened = live.opened;
         if !self.ended && matches!(self.attempt, Attempt::None) {
             self.counters.add(cause);
             self.replacing = cause;
             // The machine's sleep befell all sockets at once.
             let jumped = cause == Cause::ClockJump;
-            let wait = jumped.then(|| self.spread()).flatten();
+            let mut wait = jumped.then(|| self.spread()).flatten();
+            if cause == Cause::Requested {
+                self.backoff.failed(now.saturating_sub(opened));
+                if self.backoff.failures() > 1 {
+                    wait = Some(self.backoff.wait(&*self.random));
+                }
+            }
             self.attempt = Attempt::Waiting(now + wait.unwrap_or_default());
         }
     }
@@ -292,7 +302,12 @@ impl ReconnectingSocket {
                     .as_ref()
                     .and_then(Error::retry_after)
                     .map_or(Duration::ZERO, |wait| wait.min(MAX_RETRY_AFTER));
-                let retry_in = self.backoff.wait(&*self.random).max(asked);
+                let cap = if error.as_ref().is_some_and(never_left) {
+                    self.settings.offline_wait
+                } else {
+                    Duration::MAX
+                };
+                let retry_in = self.backoff.wait_within(cap, &*self.random).max(asked);
                 self.attempt = Attempt::Waiting(now + retry_in);
                 self.events.push_back(SocketEvent::Failed {
                     cause,
@@ -473,6 +488,13 @@ impl Stream for ReconnectingSocket {
             }
         }
     }
+}
+
+/// Whether nothing of an attempt has left this machine.
+fn never_left(error: &Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<HttpError>())
+        .is_some_and(|error| !error.may_have_arrived())
 }
 
 fn not_open() -> Error {

@@ -149,6 +149,7 @@ pub struct ReconnectSettings {
     pub(super) overlap: Duration,
     pub(super) clock_jump: Duration,
     pub(super) backoff: Backoff,
+    pub(super) offline_wait: Duration,
     pub(super) crowd: Crowd,
     pub(super) spread: Option<Duration>,
 }
@@ -175,6 +176,7 @@ impl ReconnectSettings {
             overlap: Duration::from_secs(5),
             clock_jump: Duration::from_secs(30),
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
+            offline_wait: Duration::MAX,
             crowd: Crowd::of_process(),
             spread: None,
         }
@@ -236,6 +238,14 @@ impl ReconnectSettings {
     /// The waits between attempts.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
+        self
+    }
+
+    /// The longest wait after an attempt of which nothing has left this machine, as without a
+    /// network or without names: it troubles nobody, so it may be made sooner than one that a
+    /// server has to refuse. No other than that of the waits if not set.
+    pub const fn offline_wait(mut self, limit: Duration) -> Self {
+        self.offline_wait = limit;
         self
     }
 

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 
 use channel_core::{
-    Clock, Error, ErrorKind, Frame, HttpClient, HttpError, HttpRequest, Random, Result,
-    SocketConnector, SocketRequest, Transport,
+    Clock, Error, ErrorKind, Frame, HttpClient, HttpError, HttpErrorKind, HttpRequest, Random,
+    Result, SocketConnector, SocketRequest, Transport,
 };
 use channel_http::reconnect::{
     Cause, Dial, Dialed, Heartbeat, ReconnectSettings, ReconnectingSocket, SocketEvent, SocketId,
@@ -193,6 +193,8 @@ pub enum Outcome {
     Open,
     Welcome(Frame),
     Fail(ErrorKind),
+    /// Fails before anything has left the machine.
+    Unsent,
     RetryAfter(Duration),
     Hang,
     /// Opens with a heartbeat of the platform's own.
@@ -220,6 +222,9 @@ impl Dial for FakeDial {
             None | Some(Outcome::Open | Outcome::Beating(_)) => Vec::new(),
             Some(Outcome::Welcome(frame)) => vec![frame],
             Some(Outcome::Fail(kind)) => return Err(Error::new(kind, "scripted")),
+            Some(Outcome::Unsent) => {
+                return Err(HttpError::unsent(HttpErrorKind::Connect).into_error(true));
+            }
             Some(Outcome::RetryAfter(wait)) => {
                 return Err(Error::new(ErrorKind::RateLimited, "scripted").with_retry_after(wait));
             }

@@ -311,6 +311,72 @@ fn the_owner_asks_for_a_new_socket() {
     assert_eq!(world.count(Cause::Requested), 2);
 }
 
+/// The waits that were announced, in seconds.
+fn waits(events: &[(u64, SocketEvent)]) -> Vec<f64> {
+    let wait = |(_, event): &(u64, SocketEvent)| match event {
+        SocketEvent::Failed { retry_in, .. } => Some(retry_in.as_secs_f64()),
+        _ => None,
+    };
+    events.iter().filter_map(wait).collect()
+}
+
+const LADDER: &[Duration] = &[
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+];
+
+#[test]
+fn a_ladder_is_climbed_rung_by_rung_and_begun_anew_after_a_stable_while() {
+    let laddered = || settings().backoff(Backoff::ladder(LADDER));
+    let outage = (0..7).map(|_| Outcome::Fail(ErrorKind::Unavailable));
+    let mut world = World::new(laddered(), outage);
+    // Every random number of the fake is the smallest: half of each rung.
+    let events = world.run(300);
+    assert_eq!(waits(&events), [1.0, 2.5, 5.0, 15.0, 30.0, 30.0, 30.0]);
+    assert_eq!(world.opened(), 1);
+    world.peer(0).breaks();
+    let events = world.run(5);
+    assert_eq!(shorts(&events), ["lost broken", "opened", "gap"]);
+    assert_eq!(events[1].0, 1, "the first rung again");
+}
+
+#[test]
+fn what_has_not_left_the_machine_is_tried_sooner() {
+    let laddered = settings()
+        .backoff(Backoff::ladder(LADDER))
+        .offline_wait(Duration::from_secs(20));
+    let outage = (0..6)
+        .map(|_| Outcome::Unsent)
+        .chain([Outcome::Fail(ErrorKind::Unavailable)]);
+    let mut world = World::new(laddered, outage);
+    let events = world.run(300);
+    assert_eq!(waits(&events), [1.0, 2.5, 5.0, 10.0, 10.0, 10.0, 30.0]);
+}
+
+/// A server that wants each new socket replaced made a tight loop of the official SDK of one
+/// platform.
+#[test]
+fn a_server_that_always_wants_a_new_socket_is_waited_for() {
+    let mut world = World::new(settings().backoff(Backoff::ladder(LADDER)), []);
+    let mut replaced = 0;
+    for _ in 0..600 {
+        world.socket.replace();
+        let events = world.run(1);
+        replaced += events
+            .iter()
+            .filter(|(_, event)| matches!(event, SocketEvent::Replaced { .. }))
+            .count();
+    }
+    assert!((10..=30).contains(&replaced), "{replaced}");
+    // After a stable while it is done at once.
+    world.run(120);
+    world.socket.replace();
+    assert_eq!(shorts(&world.run(0)), ["replaced requested"]);
+}
+
 #[test]
 fn a_closing_peer_is_not_waited_for() {
     let mut world = World::new(settings(), []);

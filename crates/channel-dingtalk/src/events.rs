@@ -1,0 +1,384 @@
+//! Receiving by stream mode.
+//!
+//! A frame is answered once its event is safe, on the socket that it came by. DingTalk gives
+//! notice before it closes a connection, and delivers nothing on it from then on: a new one is
+//! opened at once, before the old one goes.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use channel_core::{
+    Acknowledge, Connection, Error, Event, EventKind, Frame as SocketFrame, Proof, Raw, Received,
+    Result, timeout,
+};
+use channel_http::reconnect::{AckedSocket, ReconnectingSocket, SocketEvent, SocketId};
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt as _, stream};
+use serde_json::Value;
+
+use crate::frame::{DISCONNECT, Frame, PING, answer};
+use crate::inbound::Reader;
+use crate::limits;
+use crate::link::{Door, settings};
+use crate::shared::{Shared, lock};
+
+/// How long DingTalk may say nothing on a connection, once it is known that it says something
+/// by itself: every 20 to 30 s as connectors measured. Pongs of the transport prove nothing
+/// about the platform behind it.
+const SILENCE: Duration = Duration::from_secs(80);
+/// Signs of life are news at most this often.
+const ALIVE_EVERY: Duration = Duration::from_secs(20);
+/// How long what is left may take to be answered when a stream ends.
+const FLUSH: Duration = Duration::from_secs(6);
+/// How many events may be with the application; more are not answered and come again.
+const MAX_OUT: usize = 4096;
+
+/// What outlives a stream.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// The number of the stream that is live.
+    generation: AtomicU64,
+    /// Whether DingTalk has been heard to send signs of life of its own.
+    beats: AtomicBool,
+    /// The socket of a stream that was dropped, with answers still to be sent.
+    retired: Mutex<Option<Arc<AckedSocket>>>,
+}
+
+/// Sends what is acknowledged and not told yet.
+pub(crate) async fn close(shared: &Shared) {
+    let retired = lock(&shared.link.retired).take();
+    if let Some(socket) = retired {
+        let clock = &shared.client.transport.clock;
+        if timeout(&**clock, FLUSH, socket.flush()).await.is_err() {
+            tracing::warn!("the connection did not close in time");
+        }
+    }
+}
+
+/// The events, for ever.
+pub(crate) fn stream(shared: Arc<Shared>) -> BoxStream<'static, Result<Received>> {
+    let line = Line::new(shared);
+    stream::unfold(line, |mut line| async move {
+        let item = line.next().await?;
+        Some((item, line))
+    })
+    .boxed()
+}
+
+/// The state of one stream.
+struct Line {
+    shared: Arc<Shared>,
+    generation: u64,
+    socket: Option<Arc<AckedSocket>>,
+    queue: VecDeque<Received>,
+    last_item: Duration,
+    /// When the platform last said something on the present socket; `None` without one.
+    heard: Option<Duration>,
+    /// Presses whose answer is due, in order.
+    presses: VecDeque<(Duration, String)>,
+    timer: Option<(Duration, BoxFuture<'static, ()>)>,
+    failure: Option<Error>,
+    ended: bool,
+}
+
+/// What the line wakes for.
+enum Step {
+    Socket(Option<SocketEvent>),
+    Due,
+}
+
+/// The socket is kept for its answers.
+impl Drop for Line {
+    fn drop(&mut self) {
+        if self.is_current() {
+            *lock(&self.shared.link.retired) = self.socket.take();
+        }
+    }
+}
+
+impl Line {
+    fn new(shared: Arc<Shared>) -> Self {
+        let generation = shared.link.generation.fetch_add(1, Ordering::AcqRel) + 1;
+        let now = shared.elapsed();
+        Self {
+            shared,
+            generation,
+            socket: None,
+            queue: VecDeque::new(),
+            last_item: now,
+            heard: None,
+            presses: VecDeque::new(),
+            timer: None,
+            failure: None,
+            ended: false,
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.shared.link.generation.load(Ordering::Acquire) == self.generation
+    }
+
+    fn open(&self) -> Arc<AckedSocket> {
+        let door = Door {
+            shared: Arc::clone(&self.shared),
+        };
+        let transport = &self.shared.client.transport;
+        let socket = ReconnectingSocket::new(Arc::new(door), transport, settings());
+        Arc::new(AckedSocket::new(socket))
+    }
+
+    async fn next(&mut self) -> Option<Result<Received>> {
+        loop {
+            if self.ended || !self.is_current() {
+                return None;
+            }
+            if let Some(received) = self.queue.pop_front() {
+                self.last_item = self.shared.elapsed();
+                return Some(Ok(received));
+            }
+            if let Some(error) = self.failure.take() {
+                self.ended = true;
+                return Some(Err(error));
+            }
+            let Some(socket) = self.socket.clone() else {
+                close(&self.shared).await;
+                self.socket = Some(self.open());
+                continue;
+            };
+            match self.step(&socket).await {
+                Step::Socket(Some(event)) => self.take(&socket, event),
+                Step::Socket(None) => self.ended = true,
+                Step::Due => self.due(&socket),
+            }
+        }
+    }
+
+    /// Waits for the socket, or for the next moment at which something is due.
+    async fn step(&mut self, socket: &AckedSocket) -> Step {
+        let at = self.due_at();
+        if self.timer.as_ref().map(|(set, _)| *set) != at {
+            let now = self.shared.elapsed();
+            let clock = &self.shared.client.transport.clock;
+            self.timer = at.map(|at| (at, clock.sleep(at.saturating_sub(now))));
+        }
+        let timer = &mut self.timer;
+        poll_fn(|cx| {
+            if let Poll::Ready(event) = socket.poll(cx) {
+                return Poll::Ready(Step::Socket(event));
+            }
+            let is_due = match timer {
+                Some((_, sleep)) => sleep.as_mut().poll(cx).is_ready(),
+                None => false,
+            };
+            if is_due {
+                *timer = None;
+                return Poll::Ready(Step::Due);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    fn beats(&self) -> bool {
+        self.shared.link.beats.load(Ordering::Relaxed)
+    }
+
+    fn due_at(&self) -> Option<Duration> {
+        let press = self.presses.front().map(|(at, _)| *at);
+        let silent = self.heard.filter(|_| self.beats());
+        let silent = silent.map(|heard| heard + SILENCE);
+        [press, silent].into_iter().flatten().min()
+    }
+
+    fn due(&mut self, socket: &AckedSocket) {
+        let now = self.shared.elapsed();
+        while let Some((_, press)) = self.presses.pop_front_if(|(at, _)| *at <= now) {
+            self.shared.presses.expire(&press);
+        }
+        let is_silent = self.heard.is_some_and(|heard| now >= heard + SILENCE);
+        if is_silent && self.beats() {
+            self.heard = None;
+            socket.with(ReconnectingSocket::reconnect);
+        }
+    }
+
+    fn news(&mut self, news: Connection) {
+        let channel = self.shared.info.id.clone();
+        self.queue.push_back(Received::connection(channel, news));
+    }
+
+    /// Says that the connection lives, now and then.
+    fn alive(&mut self) {
+        let now = self.shared.elapsed();
+        if now.saturating_sub(self.last_item) >= ALIVE_EVERY && self.queue.is_empty() {
+            self.news(Connection::Alive);
+        }
+    }
+
+    fn take(&mut self, socket: &Arc<AckedSocket>, event: SocketEvent) {
+        if let Some(news) = event.news() {
+            self.news(news);
+        }
+        match event {
+            SocketEvent::Opened { .. } | SocketEvent::Replaced { .. } => {
+                self.heard = Some(self.shared.elapsed());
+            }
+            SocketEvent::Lost { .. } => self.heard = None,
+            SocketEvent::Frame {
+                socket: id,
+                frame: SocketFrame::Text(text),
+            } => self.frame(socket, id, &text),
+            // Where DingTalk says nothing by itself, the transport is all there is to go by.
+            SocketEvent::Frame {
+                frame: SocketFrame::Pong(_) | SocketFrame::Ping(_),
+                ..
+            } if !self.beats() => self.alive(),
+            // Nothing says that what was sent meanwhile comes again, and some have seen that
+            // it does not.
+            SocketEvent::Gap { since } => self.news(Connection::Gap {
+                since,
+                cause: "dingtalk may have sent events while nobody was there".to_owned(),
+            }),
+            SocketEvent::Ended { error } => self.failure = Some(error),
+            _ => {}
+        }
+    }
+
+    fn frame(&mut self, socket: &Arc<AckedSocket>, id: SocketId, text: &[u8]) {
+        let Some(frame) = Frame::read(text) else {
+            tracing::warn!(channel = %self.shared.info.id, "a frame cannot be decoded");
+            return;
+        };
+        let is_present = socket.with(|socket| socket.current()) == Some(id);
+        if self.heard.is_some() && is_present {
+            self.heard = Some(self.shared.elapsed());
+        }
+        if frame.kind.as_deref() == Some("SYSTEM") {
+            return self.system(socket, id, &frame, is_present);
+        }
+        self.data(socket, id, &frame);
+    }
+
+    fn system(
+        &mut self,
+        socket: &Arc<AckedSocket>,
+        id: SocketId,
+        frame: &Frame<'_>,
+        is_present: bool,
+    ) {
+        let reply = |data: &str| {
+            if let Some(message_id) = frame.message_id() {
+                socket.send_on(id, SocketFrame::text(answer(message_id, data)));
+            }
+        };
+        match frame.topic() {
+            PING => {
+                self.shared.link.beats.store(true, Ordering::Relaxed);
+                reply(&frame.echo());
+            }
+            "KEEPALIVE" => self.shared.link.beats.store(true, Ordering::Relaxed),
+            DISCONNECT => {
+                reply("{}");
+                // From now on nothing comes here any more.
+                if is_present {
+                    socket.with(ReconnectingSocket::replace);
+                }
+            }
+            _ => {}
+        }
+        self.alive();
+    }
+
+    fn data(&mut self, socket: &Arc<AckedSocket>, id: SocketId, frame: &Frame<'_>) {
+        if socket.waiting() >= MAX_OUT {
+            tracing::warn!(channel = %self.shared.info.id, "too many events wait: dingtalk is to repeat one");
+            return;
+        }
+        let now = self.shared.elapsed();
+        let Some(event) = event(&self.shared, frame, frame.payload()) else {
+            tracing::warn!(channel = %self.shared.info.id, "a frame without a name cannot be answered");
+            return;
+        };
+        let press = match &event.kind {
+            EventKind::Action(action) => Some(action.id.as_str().to_owned()),
+            _ => None,
+        };
+        if let Some(press) = &press {
+            self.shared.presses.open(press, now);
+            self.presses.push_back((now + limits::PRESS, press.clone()));
+        }
+        let reply = Reply {
+            shared: Arc::clone(&self.shared),
+            socket: Arc::downgrade(socket),
+            id,
+            message_id: frame.message_id().map(str::to_owned),
+            is_event: frame.kind.as_deref() == Some("EVENT"),
+        };
+        let tokens = socket.begin(id, 1, move |is_safe| match press {
+            Some(press) if is_safe => reply.press(&press),
+            _ => reply.frame(is_safe),
+        });
+        if let Some(token) = tokens.first() {
+            let duty: Arc<dyn Acknowledge> = Arc::clone(socket) as _;
+            self.queue.push_back(Received::new(event, duty, *token));
+        }
+    }
+}
+
+/// What a frame is answered with.
+struct Reply {
+    shared: Arc<Shared>,
+    socket: Weak<AckedSocket>,
+    id: SocketId,
+    message_id: Option<String>,
+    is_event: bool,
+}
+
+impl Reply {
+    fn with(&self, data: &str) -> Option<SocketFrame> {
+        let message_id = self.message_id.as_deref()?;
+        Some(SocketFrame::text(answer(message_id, data)))
+    }
+
+    /// What is safe is said to be. What is not comes again: an event because it is asked for
+    /// later, a callback because it is not answered.
+    fn frame(&self, is_safe: bool) -> Option<SocketFrame> {
+        match (self.is_event, is_safe) {
+            (true, true) => self.with(r#"{"status":"SUCCESS","message":"ok"}"#),
+            (true, false) => self.with(r#"{"status":"LATER"}"#),
+            (false, true) => self.with(r#"{"response":{"status":"SUCCESS"}}"#),
+            (false, false) => None,
+        }
+    }
+
+    /// A press is answered with what is said about it, as soon as it is said.
+    fn press(self, press: &str) -> Option<SocketFrame> {
+        let shared = Arc::clone(&self.shared);
+        let message_id = self.message_id.clone();
+        let known = shared.presses.settle(press, move |value: Value| {
+            let frame = self.with(&value.to_string());
+            if let (Some(socket), Some(frame)) = (self.socket.upgrade(), frame) {
+                socket.send_on(self.id, frame);
+            }
+        });
+        let data = known?.to_string();
+        Some(SocketFrame::text(answer(message_id.as_deref()?, &data)))
+    }
+}
+
+/// What a frame says. What cannot be decoded is kept as an unknown event, and answered, or it
+/// would come again and again; `None` if it has no name to be answered by.
+fn event(shared: &Shared, frame: &Frame<'_>, payload: Bytes) -> Option<Event> {
+    let reader = Reader {
+        channel: &shared.info.id,
+        shared: Some(shared),
+        proof: Proof::Asserted,
+    };
+    reader.framed(frame, &Raw::new(payload))
+}

@@ -1,0 +1,22 @@
+//! The DingTalk channel against a scripted server and hostile input.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test fails by panicking, and hands JSON over as it is written"
+)]
+
+mod bypass;
+mod conformance;
+mod drill;
+mod fake;
+mod hostile;
+mod outbound;
+mod readme;
+mod samples;
+mod secrets;
+mod shown;
+mod socket;
+mod stream;
