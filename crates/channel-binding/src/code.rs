@@ -15,6 +15,12 @@ pub(crate) fn generate(random: &dyn Random) -> Secret {
     Secret::new(URL_SAFE_NO_PAD.encode(bytes))
 }
 
+/// Whether a word has the form of a code. What has bits set that no code has is refused: each
+/// code has one spelling.
+pub(crate) fn is_code(word: &str) -> bool {
+    word.len() == LENGTH && URL_SAFE_NO_PAD.decode(word).is_ok()
+}
+
 /// What is kept of a connect code: enough to recognise it, not to send it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CodeHash(String);
@@ -23,9 +29,7 @@ impl CodeHash {
     /// Hashes what somebody typed; `None` if it cannot be a code.
     #[must_use]
     pub fn of(code: &str) -> Option<Self> {
-        // Refuses what has bits set that no code has: each code has one spelling.
-        let is_code = code.len() == LENGTH && URL_SAFE_NO_PAD.decode(code).is_ok();
-        is_code.then(|| Self(hex::encode(Sha256::digest(code))))
+        is_code(code).then(|| Self(hex::encode(Sha256::digest(code))))
     }
 
     /// 64 hex digits: the SHA-256 of the code.

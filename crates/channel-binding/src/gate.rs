@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bindings::{Bindings, Outcome, fits};
 use crate::code::CodeHash;
-use crate::command::connect_argument;
+use crate::command::{connect_argument, shows_code};
 use crate::platform::{ConnectMode, ConnectPlatform};
 
 /// A connect command that is older is not meant any more: its code has expired.
@@ -166,7 +166,7 @@ impl Identities for ConnectGate {
     }
 
     fn is_secret(&self, message: &Message) -> bool {
-        self.read(message).is_some()
+        self.read(message).is_some() || shows_code(&message.text)
     }
 
     async fn resolve(&self, account: &AccountRef) -> Resolution {

@@ -280,6 +280,44 @@ async fn a_binding_that_is_taken_back_holds_for_nothing_under_way() {
     );
 }
 
+/// A code that is sent in a way that settles nothing still holds: what shows it is a secret.
+#[tokio::test]
+async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
+    let kit = kit().await;
+    let code = kit.mint("ada").await;
+    let is_secret = |text: String| kit.gate.is_secret(&kit.direct("a", &text));
+    for text in [
+        format!("/connect {code}"),
+        format!("/connect {code} please"),
+        format!("/connect: {code}").replace(':', " now"),
+        format!("connect {code}"),
+        format!("@kit Start {code}"),
+        format!("/start {code}"),
+        format!("/start@kit_bot {code}"),
+        code.clone(),
+        format!(" @kit {code}\n"),
+        format!("it says https://t.me/kit?start={code}, what now"),
+    ] {
+        assert!(is_secret(text.clone()), "{text}");
+    }
+    for text in [
+        "hello".to_owned(),
+        "/start".to_owned(),
+        "/start campaign-7".to_owned(),
+        "connect me, please".to_owned(),
+        code[1..].to_owned(),
+        format!("job {code} is done"),
+        format!("/run {code}"),
+        "https://acme.example/?start=here".to_owned(),
+    ] {
+        assert!(!is_secret(text.clone()), "{text}");
+    }
+    assert!(
+        is_secret("/connect wrong".to_owned()),
+        "a command, whatever it carries"
+    );
+}
+
 #[tokio::test]
 async fn bots_and_chats_cannot_be_connected() {
     let kit = kit().await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel_core::{
-    Bound, ChannelId, ChannelInfo, Clock, Error, Event, EventKind, Grant, Policy, Result,
+    Bound, ChannelId, ChannelInfo, ChatKind, Clock, Error, Event, EventKind, Grant, Policy, Result,
     SenderKind, Verdict,
 };
 
@@ -71,7 +71,10 @@ pub struct Gate {
     directory: Option<Arc<dyn Directory>>,
     audit: Option<Arc<dyn Audit>>,
     counts: Counts,
+    /// Who was told how to connect.
     told: Told,
+    /// Strangers who have a pairing code.
+    asked: Told,
 }
 
 /// What a rule makes of an event.
@@ -212,6 +215,7 @@ impl Gate {
             None => Ok(false),
         };
         if matches!(paired, Ok(true)) {
+            self.asked.forget(subject.account());
             return Step::Allowed(Reason::Paired);
         }
         if self.is_listed(subject, access) {
@@ -272,7 +276,11 @@ impl Gate {
             Err(error) => return unavailable(subject, &error),
         }
         let name = subject.sender.name.as_deref();
-        match pairing.request(subject.account(), name).await {
+        let requested = pairing.request(subject.account(), name).await;
+        if matches!(requested, Ok(Requested::Code(_) | Requested::Waiting)) {
+            self.asked.first(subject.account(), self.clock.elapsed());
+        }
+        match requested {
             Ok(Requested::Code(code)) => {
                 let answer = format!(
                     "Your pairing code is {}. Ask the administrator to approve it within an hour.",
@@ -446,9 +454,16 @@ impl Policy for Gate {
         let (EventKind::Message(message) | EventKind::Edited(message)) = &event.kind else {
             return false;
         };
-        self.identities
-            .as_ref()
-            .is_some_and(|identities| identities.is_secret(message))
+        let connects = |identities: &Arc<dyn Identities>| identities.is_secret(message);
+        if self.identities.as_ref().is_some_and(connects) {
+            return true;
+        }
+        // An invite holds until somebody uses it, whoever shows it and wherever. Strangers who
+        // were given a pairing code send it back; what they say is refused anyway.
+        let has_code = || self.asked.knows(&message.sender.account);
+        self.pairing.is_some()
+            && (Pairing::holds_invite(&message.text)
+                || message.chat.kind == ChatKind::Direct && has_code())
     }
 
     fn judges_groups(&self) -> bool {

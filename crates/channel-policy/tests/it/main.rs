@@ -14,5 +14,6 @@ mod lockout;
 mod pains;
 mod pairing;
 mod rate;
+mod secrecy;
 mod store;
 mod trigger;
