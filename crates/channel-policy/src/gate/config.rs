@@ -10,6 +10,7 @@ use channel_core::{ChannelId, Clock, Error, Result};
 use crate::access::{Access, AccessConfig};
 use crate::allowlist::Allowlist;
 use crate::audit::Audit;
+use crate::context::Overheard;
 use crate::gate::Gate;
 use crate::gate::told::Told;
 use crate::identity::{Directory, Identities};
@@ -199,6 +200,7 @@ impl GateBuilder {
             counts: Counts::new(),
             told: Told::new(TELL_AGAIN),
             asked: Told::new(PairingRequest::TTL),
+            overheard: Overheard::new(),
         })
     }
 

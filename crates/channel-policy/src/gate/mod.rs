@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel_core::{
-    Bound, ChannelId, ChannelInfo, ChatKind, Clock, Error, Event, EventKind, Grant, Policy, Result,
-    SenderKind, Verdict,
+    Addressed, Bound, ChannelId, ChannelInfo, ChatKind, Clock, Error, Event, EventKind, Grant,
+    Policy, Result, SenderKind, Verdict,
 };
 
 use crate::access::{Access, DirectPolicy};
 use crate::allowlist::Allowlist;
 use crate::audit::{Audit, AuditEvent};
+use crate::context::Overheard;
 use crate::identity::{Directory, Identities, Resolution};
 use crate::pairing::{Invited, Pairing, Requested};
 use crate::rate::{Admission, RateLimiter};
@@ -75,6 +76,8 @@ pub struct Gate {
     told: Told,
     /// Strangers who have a pairing code.
     asked: Told,
+    /// Talk that was not meant for the bot.
+    overheard: Overheard,
 }
 
 /// What a rule makes of an event.
@@ -94,6 +97,7 @@ struct Pass {
     reason: Reason,
     bound: Option<Bound>,
     skip: usize,
+    context: Option<String>,
 }
 
 impl Gate {
@@ -126,20 +130,32 @@ impl Gate {
             reason: Reason::PlatformEvent,
             bound: None,
             skip: 0,
+            context: None,
         };
         let Some(access) = self.access(&event.channel) else {
             return Err(Step::Refused(Reason::UnknownChannel));
         };
         let subject = match subject::read(event) {
             Kind::Somebody(subject) => subject,
-            Kind::Platform => return Ok(pass),
+            Kind::Platform => {
+                if let EventKind::Deleted(deleted) = &event.kind {
+                    self.overheard.forget(&event.channel, &deleted.messages);
+                }
+                return Ok(pass);
+            }
             Kind::Unknown => return Err(Step::Refused(Reason::UnknownEvent)),
         };
         for stage in Self::ORDER {
             let step = match stage {
                 Stage::Sender => sender(&subject),
                 Stage::Connect => self.connect(&subject).await,
-                Stage::Trigger => trigger(&subject, access, &mut pass),
+                Stage::Trigger => match trigger(&subject, access, &mut pass) {
+                    Step::On => Step::On,
+                    end => {
+                        self.overhear(&subject, access).await;
+                        end
+                    }
+                },
                 Stage::Rate => self.rate(&subject),
                 Stage::Length => self.length(&subject),
                 Stage::Access => self.may(&subject, access).await,
@@ -151,7 +167,46 @@ impl Gate {
                 end => return Err(end),
             }
         }
+        pass.context = self.before(&subject, access, pass.skip);
         Ok(pass)
+    }
+
+    /// Remembers talk that is not meant for the bot, of those whom the bot would answer: what
+    /// anybody else says reaches no handler, this way neither.
+    async fn overhear(&self, subject: &Subject<'_>, access: &Access) {
+        let most = access.groups.context();
+        let Some(message) = subject.message.filter(|_| most > 0) else {
+            return;
+        };
+        if self.is_secret(subject.event)
+            || !matches!(self.may(subject, access).await, Step::Allowed(_))
+        {
+            return;
+        }
+        if let (Some(identities), true) = (&self.identities, self.require_bound) {
+            let owner = identities.resolve(subject.account()).await;
+            if !matches!(owner, Resolution::Bound(_)) {
+                return;
+            }
+        }
+        if subject.is_new {
+            self.overheard.hear(message, most);
+        } else {
+            self.overheard.correct(message);
+        }
+    }
+
+    /// What was said before a message that has passed. A command gets nothing, because it counts
+    /// only at the start, and leaves it for the next message.
+    fn before(&self, subject: &Subject<'_>, access: &Access, skip: usize) -> Option<String> {
+        let message = subject.message?;
+        let text = message.text.get(skip..).unwrap_or_default();
+        let mut words = text.split_whitespace();
+        let is_command = words.find(|word| !word.starts_with('@'));
+        let is_command = message.addressed == Addressed::Command
+            || is_command.is_some_and(|word| word.starts_with('/'));
+        let takes = subject.is_new && !subject.is_direct() && access.groups.context() > 0;
+        (takes && !is_command).then(|| self.overheard.take(message))?
     }
 
     async fn connect(&self, subject: &Subject<'_>) -> Step {
@@ -362,11 +417,14 @@ impl Gate {
 impl From<Pass> for Verdict {
     fn from(pass: Pass) -> Self {
         let reason = pass.reason.as_str();
-        if pass.bound.is_none() && pass.skip == 0 {
+        if pass.bound.is_none() && pass.skip == 0 && pass.context.is_none() {
             return Self::Allow(reason);
         }
         Self::Grant(Box::new(
-            Grant::new(reason).bound(pass.bound).skip(pass.skip),
+            Grant::new(reason)
+                .bound(pass.bound)
+                .skip(pass.skip)
+                .context(pass.context),
         ))
     }
 }

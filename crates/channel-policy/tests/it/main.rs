@@ -7,6 +7,7 @@
 
 mod allowlist;
 mod command;
+mod context;
 mod fixture;
 mod gate;
 mod identity;
