@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use channel_core::{AccountRef, ChatKind, Clock, Message, Proof, Result, SenderKind};
+use channel_core::{AccountRef, Bound, ChatKind, Clock, Hold, Message, Proof, Result, SenderKind};
 use channel_policy::{
     Identities, MemoryPolicies, PolicyStore, Reason, Resolution, Settled, Tries, account_key,
 };
@@ -178,6 +178,10 @@ impl Identities for ConnectGate {
                 Resolution::Unavailable
             }
         }
+    }
+
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        self.bindings.hold(bound).await
     }
 
     fn instruction(&self, account: &AccountRef) -> String {

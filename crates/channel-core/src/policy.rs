@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 use async_trait::async_trait;
 
-use crate::binding::Bound;
+use crate::binding::{Bound, Hold};
 use crate::error::Result;
 use crate::event::{Action, Deleted, Event, EventKind, Membership, Moved, Reaction, Unknown};
 use crate::info::ChannelInfo;
@@ -120,12 +120,22 @@ pub trait Policy: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether an account is still bound as it was when its event was judged. Asked before
-    /// each message of a handler to such an account, so that nothing reaches it after the
-    /// binding was taken back. What cannot be told does not hold.
+    /// Whether an account is still bound as it was when its event was judged. What cannot be
+    /// told does not hold.
     async fn still_holds(&self, bound: &Bound) -> bool {
         let _ = bound;
         true
+    }
+
+    /// The same, for whoever sends something: asked before each attempt at each message to such
+    /// an account, also at one that waited in a store, and held until the platform has
+    /// answered. `None` if it does not hold any more.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if it cannot be told now: nothing is to be sent, and it may be tried again.
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        Ok(self.still_holds(bound).await.then(Hold::default))
     }
 
     /// Whether an event carries a secret, such as a code that may be used once. Such an event

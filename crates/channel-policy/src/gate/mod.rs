@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use channel_core::{
     Addressed, Bound, ChannelId, ChannelInfo, ChatKind, Clock, Error, Event, EventKind, Grant,
-    Policy, Result, SenderKind, Verdict,
+    Hold, Policy, Result, SenderKind, Verdict,
 };
 
 use crate::access::{Access, DirectPolicy};
@@ -505,6 +505,13 @@ impl Policy for Gate {
         match &self.identities {
             Some(identities) => identities.still_holds(bound).await,
             None => true,
+        }
+    }
+
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        match &self.identities {
+            Some(identities) => identities.hold(bound).await,
+            None => Ok(Some(Hold::default())),
         }
     }
 

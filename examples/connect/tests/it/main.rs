@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod secrets;
+mod unbinding;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
