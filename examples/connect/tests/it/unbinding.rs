@@ -3,15 +3,40 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use channel_binding::{Bindings, ConnectGate, ConnectPlatform, SqlBindings};
-use channel_kit::core::{OwnerId, Platform};
+use channel_kit::core::{
+    Channel, ChannelInfo, Events, Identity, OutboundMessage, OwnerId, Platform, Receipt, Result,
+    async_trait,
+};
 use channel_kit::http::transport;
 use channel_kit::prelude::SqliteStore;
 use channel_kit::runtime::Bot;
 use channel_policy::{AccessConfig, Gate};
 use channel_testkit::{MemoryChannel, canary};
 use tokio::sync::Semaphore;
+
+/// A platform that is some way off: a message takes a while to arrive.
+#[derive(Debug)]
+struct Far(MemoryChannel);
+
+#[async_trait]
+impl Channel for Far {
+    fn info(&self) -> &ChannelInfo {
+        self.0.info()
+    }
+    async fn send(&self, message: &OutboundMessage) -> Result<Receipt> {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        self.0.send(message).await
+    }
+    async fn probe(&self) -> Result<Identity> {
+        self.0.probe().await
+    }
+    fn as_events(&self) -> Option<&dyn Events> {
+        self.0.as_events()
+    }
+}
 
 const PEOPLE: usize = 40;
 const MEMORY: Platform = Platform::new("memory");
@@ -48,7 +73,7 @@ async fn nothing_arrives(is_durable: bool) {
     let said: Arc<[Semaphore]> = (0..PEOPLE).map(|_| Semaphore::new(0)).collect();
     let counts = Arc::clone(&said);
     let mut bot = Bot::new(gate)
-        .channel(channel.clone())
+        .channel(Far(channel.clone()))
         .on_message(move |message| {
             let (stopped, counts) = (Arc::clone(&stopped), Arc::clone(&counts));
             async move {
