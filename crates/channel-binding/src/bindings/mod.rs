@@ -275,6 +275,17 @@ impl Bindings {
         }
     }
 
+    /// Notes that something has failed with a binding, for whoever looks after it: a message
+    /// that was refused, a credential that does not work any more.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn failed(&self, id: &BindingId) -> Result<()> {
+        let now = self.now();
+        self.within(self.0.store.touch(id, now, true)).await
+    }
+
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.0.clock)
     }
