@@ -9,8 +9,9 @@ use channel_binding::{
     TrailEntry,
 };
 use channel_core::{
-    AccountRef, BindingId, Chat, ChatKind, Clock as _, Error, ErrorKind, Event, EventKind, Message,
-    OwnerId, Platform, Policy as _, Proof, Result, SenderKind, Verdict,
+    AccountRef, BindingId, BindingScope, ChannelInfo, Chat, ChatKind, Clock as _, Error, ErrorKind,
+    Event, EventKind, Limits, Message, OwnerId, Platform, Policy as _, Proof, Result, SenderKind,
+    TextLimit, TextUnit, Verdict,
 };
 use channel_policy::{AccessConfig, Gate, Identities as _, Reason, Resolution};
 
@@ -316,6 +317,38 @@ async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
         is_secret("/connect wrong".to_owned()),
         "a command, whatever it carries"
     );
+}
+
+/// What the ids of senders mean is a fact about the platform: the adapter says it.
+#[tokio::test]
+async fn where_a_binding_holds_is_what_the_adapter_declares() {
+    let kit = kit().await;
+    for (scope, holds) in [
+        (BindingScope::Workspace, false),
+        (BindingScope::Personal, true),
+    ] {
+        let platform = Platform::new("declared");
+        let limits = Limits::new(TextLimit::new(100, TextUnit::CodePoints));
+        let info = ChannelInfo::new("declared".into(), platform.clone(), limits);
+        let info = info.binding_scope(scope);
+        let declared = ConnectPlatform::by_code(platform.clone(), "D").declared_by(&info);
+        let bindings = builder(MemoryBindings::new(), &kit.clock)
+            .platform(declared)
+            .build()
+            .unwrap();
+        let gate = ConnectGate::new(bindings.clone());
+        let code = bindings.mint(&OwnerId::new("ada"), "declared").await;
+        let code = code.unwrap().code.expose().to_owned();
+        let mut message = message(platform.clone(), "u", &format!("/connect {code}"));
+        let sender = message.sender.account.clone();
+        message.sender.account = sender.clone().in_workspace("here".into());
+        assert_eq!(
+            gate.connect(&message).await.unwrap().reason,
+            Reason::Connected
+        );
+        let elsewhere = sender.in_workspace("there".into());
+        assert_eq!(bindings.resolve(&elsewhere).await.unwrap().is_some(), holds);
+    }
 }
 
 #[tokio::test]
