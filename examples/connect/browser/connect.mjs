@@ -72,6 +72,9 @@ check("telegram_is_connected_by_its_link_and_taken_back", { viewport: DESKTOP },
   await phone.waitForLoadState();
   assert.equal(await phone.evaluate(() => window.opener), null, "the link has no way back");
   assert.match(await phone.getByLabel("Message", { exact: true }).inputValue(), /^\/start [A-Za-z0-9_-]{22}$/);
+  const paint = (locator) => locator.evaluate((it) => getComputedStyle(it).backgroundColor);
+  const opens = card(page, "telegram").getByRole("link", { name: "Open Telegram" });
+  assert.equal(await paint(opens), await paint(card(page, "standard").getByRole("button", { name: /^Connect/ })));
   await page.screenshot({ path: join(SHOTS, "connect-link.png"), fullPage: true });
   await phone.getByRole("button", { name: "Start / Send" }).click();
   await state(page, "telegram", /^Connected$/);

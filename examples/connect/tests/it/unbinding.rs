@@ -85,7 +85,7 @@ async fn nothing_arrives(is_durable: bool) {
                         break;
                     }
                     message.reply(format!("{who} {n}")).await?;
-                    counts[number].add_permits(1);
+                    counts.get(number).ok_or("nobody")?.add_permits(1);
                 }
                 Ok(())
             }
@@ -112,7 +112,7 @@ async fn nothing_arrives(is_durable: bool) {
         let (who, bindings, channel) = (who.clone(), bindings.clone(), channel.clone());
         let said = Arc::clone(&said);
         tokio::spawn(async move {
-            said[n].acquire_many(3).await.unwrap().forget();
+            said.get(n).unwrap().acquire_many(3).await.unwrap().forget();
             let owner = OwnerId::new(&who);
             let binding = bindings.list(&owner).await.unwrap().remove(0);
             if n % 2 == 0 {
