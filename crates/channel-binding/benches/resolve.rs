@@ -10,12 +10,12 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use channel_binding::{Bindings, ConnectPlatform, SqlBindings};
+use channel_binding::{Bindings, ConnectGate, ConnectPlatform, MemoryBindings, SqlBindings};
 use channel_core::{
     AccountRef, Addressed, ChannelId, Chat, ChatKind, Clock, Event, EventKind, Message, Platform,
     Policy as _, Proof, ReplyTo, Sender, Target,
 };
-use channel_policy::{AccessConfig, Gate, RateLimits};
+use channel_policy::{AccessConfig, DirectPolicy, Gate, Pairing, RateLimits};
 
 const ACME: Platform = Platform::new("acme");
 /// The median of a look-up may cost this much.
@@ -39,8 +39,10 @@ async fn main() {
     let small = look_up(1_000).await;
     let large = look_up(1_000_000).await;
     let admission = admission().await;
+    let secrecy = secrecy();
     println!(
-        "look-up p50: {small:?} of 1,000, {large:?} of 1,000,000; admission p50: {admission:?}"
+        "look-up p50: {small:?} of 1,000, {large:?} of 1,000,000; admission p50: {admission:?}; \
+         of which whether it holds a code: {secrecy:?}"
     );
     assert!(large < LOOK_UP, "a look-up takes {large:?}");
     assert!(
@@ -48,6 +50,7 @@ async fn main() {
         "a look-up grows from {small:?} to {large:?}"
     );
     assert!(admission < ADMISSION, "an admission takes {admission:?}");
+    assert!(secrecy < ADMISSION, "to look for codes takes {secrecy:?}");
 }
 
 async fn look_up(rows: i64) -> Duration {
@@ -104,6 +107,43 @@ async fn admission() -> Duration {
         }
         took.push((clock.elapsed() - began) / 1_000);
         assert!(took.len() <= 20);
+    }
+    median(took)
+}
+
+/// What decides before the store whether an event goes there.
+fn secrecy() -> Duration {
+    let transport = channel_http::transport();
+    let (clock, random) = (transport.clock, transport.random);
+    let bindings = Bindings::builder(
+        "Bench",
+        MemoryBindings::new(),
+        clock.clone(),
+        random.clone(),
+    )
+    .platform(ConnectPlatform::by_code(ACME, "Acme"))
+    .build()
+    .unwrap();
+    let gate = Gate::builder(Arc::clone(&clock))
+        .channel("acme", AccessConfig::new().direct(DirectPolicy::Pairing))
+        .pairing(Arc::new(Pairing::new(clock.clone(), random)))
+        .identities(Arc::new(ConnectGate::new(bindings)))
+        .build()
+        .unwrap();
+    let mut events: Vec<Event> = (0..1_000).map(event).collect();
+    for event in &mut events {
+        if let EventKind::Message(message) = &mut event.kind {
+            message.text =
+                "the quick brown fox jumps over the lazy dog and away it goes, 100 of them".into();
+        }
+    }
+    let mut took = Vec::new();
+    for _ in 0..20 {
+        let began = clock.elapsed();
+        for event in &events {
+            assert!(!gate.is_secret(event));
+        }
+        took.push((clock.elapsed() - began) / 1_000);
     }
     median(took)
 }

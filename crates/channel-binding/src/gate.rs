@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use channel_core::{AccountRef, ChatKind, Clock, Message, Proof, Result, SenderKind};
+use channel_core::{AccountRef, Bound, ChatKind, Clock, Hold, Message, Proof, Result, SenderKind};
 use channel_policy::{
     Identities, MemoryPolicies, PolicyStore, Reason, Resolution, Settled, Tries, account_key,
 };
@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bindings::{Bindings, Outcome, fits};
 use crate::code::CodeHash;
-use crate::command::connect_argument;
+use crate::command::{connect_argument, shows_code};
 use crate::platform::{ConnectMode, ConnectPlatform};
 
 /// A connect command that is older is not meant any more: its code has expired.
@@ -167,7 +167,7 @@ impl Identities for ConnectGate {
     }
 
     fn is_secret(&self, message: &Message) -> bool {
-        self.read(message).is_some()
+        self.read(message).is_some() || shows_code(&message.text)
     }
 
     async fn resolve(&self, account: &AccountRef) -> Resolution {
@@ -179,6 +179,10 @@ impl Identities for ConnectGate {
                 Resolution::Unavailable
             }
         }
+    }
+
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        self.bindings.hold(bound).await
     }
 
     fn instruction(&self, account: &AccountRef) -> String {

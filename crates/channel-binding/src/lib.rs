@@ -3,6 +3,7 @@
 mod bindings;
 mod code;
 mod command;
+mod flights;
 mod gate;
 mod memory;
 mod notice;

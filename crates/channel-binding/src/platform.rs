@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use channel_core::{BindingScope, Platform};
+use channel_core::{BindingScope, ChannelInfo, Platform};
 use serde::Serialize;
 
 type Link = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -71,6 +71,12 @@ impl ConnectPlatform {
     pub const fn scope(mut self, scope: BindingScope) -> Self {
         self.scope = scope;
         self
+    }
+
+    /// Takes from its adapter where a binding holds.
+    #[must_use]
+    pub const fn declared_by(self, channel: &ChannelInfo) -> Self {
+        self.scope(channel.binding_scope)
     }
 
     /// The platform.

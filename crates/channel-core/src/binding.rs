@@ -1,5 +1,6 @@
 //! Whose account is this.
 
+use std::any::Any;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -84,4 +85,44 @@ pub enum BindingScope {
     /// Everywhere on the platform: sender ids are globally unique, so that one binding
     /// serves every shared space.
     Personal,
+}
+
+/// The source of the error of a message that was not sent because the binding it is for does
+/// not hold any more: it is not the platform that refuses, and the chat is as good as before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "written as a value, and never to hold one"
+)]
+pub struct NotBound;
+
+impl fmt::Display for NotBound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its binding was taken back")
+    }
+}
+
+impl std::error::Error for NotBound {}
+
+/// Proof that a binding holds, and is not taken back by this process before this is dropped.
+///
+/// Whoever takes a binding back waits for those who hold it, and they hold it for one call to
+/// a platform.
+#[must_use]
+#[derive(Default)]
+pub struct Hold(Option<Box<dyn Any + Send + Sync>>);
+
+impl Hold {
+    /// Holds for as long as the guard lives.
+    pub fn new(guard: impl Any + Send + Sync) -> Self {
+        Self(Some(Box::new(guard)))
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hold")
+            .field("is_guarded", &self.0.is_some())
+            .finish()
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::binding::BindingScope;
 use crate::guarantee::Guarantees;
 use crate::id::{ChannelId, Platform};
 use crate::limits::Limits;
@@ -21,6 +22,8 @@ pub struct ChannelInfo {
     pub guarantees: Guarantees,
     /// How fast it may send, for whoever spaces its requests out.
     pub pacing: Pacing,
+    /// Where a binding holds that was made in one place: what the ids of senders mean.
+    pub binding_scope: BindingScope,
 }
 
 impl ChannelInfo {
@@ -33,6 +36,7 @@ impl ChannelInfo {
             limits,
             guarantees: Guarantees::default(),
             pacing: Pacing::off(),
+            binding_scope: BindingScope::default(),
         }
     }
 
@@ -40,6 +44,13 @@ impl ChannelInfo {
     #[must_use]
     pub fn guarantees(mut self, guarantees: Guarantees) -> Self {
         self.guarantees = guarantees;
+        self
+    }
+
+    /// Says where a binding holds; in its workspace unless said otherwise.
+    #[must_use]
+    pub const fn binding_scope(mut self, scope: BindingScope) -> Self {
+        self.binding_scope = scope;
         self
     }
 

@@ -35,7 +35,7 @@ pub use account::{
 };
 pub use attachment::{Attachment, AttachmentKind, Upload, UploadSource};
 pub use backoff::Backoff;
-pub use binding::{Binding, BindingScope, BindingState, Bound};
+pub use binding::{Binding, BindingScope, BindingState, Bound, Hold, NotBound};
 pub use card::{Card, CardBlock, Choice, Tone};
 pub use channel::{
     Accepted, Actions, Answer, Cards, Channel, CommandInfo, Commands, Delete, Edit, Events, Held,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::account::MessageRef;
 use crate::attachment::Upload;
+use crate::binding::Bound;
 use crate::card::Card;
 use crate::content::{Body, Content};
 use crate::error::{Error, ErrorKind, Result};
@@ -270,6 +271,10 @@ pub struct OutboundMessage {
     /// Makes a repeated send recognisable; the same for each attempt of one message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<IdempotencyKey>,
+    /// Whose account it is for, where it answers one: every attempt asks whether the binding
+    /// still holds, and after that was taken back nothing is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<Box<Bound>>,
     /// Holds a secret: it goes past every store, so a crash may lose it. Never stored itself.
     #[serde(skip)]
     pub confidential: bool,
@@ -288,8 +293,16 @@ impl OutboundMessage {
             purpose: Purpose::Reply,
             silent: false,
             key: None,
+            bound: None,
             confidential: false,
         }
+    }
+
+    /// Sends it only while a binding holds.
+    #[must_use]
+    pub fn bound(mut self, bound: Bound) -> Self {
+        self.bound = Some(Box::new(bound));
+        self
     }
 
     /// Keeps it out of every store: it is sent at most once, and a crash may lose it.

@@ -9,7 +9,7 @@ use std::ops::Deref;
 
 use async_trait::async_trait;
 
-use crate::binding::Bound;
+use crate::binding::{Bound, Hold};
 use crate::error::Result;
 use crate::event::{Action, Deleted, Event, EventKind, Membership, Moved, Reaction, Unknown};
 use crate::info::ChannelInfo;
@@ -63,6 +63,8 @@ pub struct Grant {
     /// How many bytes at the start of a message's text called the bot, as a prefix does, and
     /// are not for the handler.
     pub skip: usize,
+    /// What was said in the chat before and was not meant for the bot, a line for each message.
+    pub context: Option<String>,
 }
 
 impl Grant {
@@ -73,6 +75,7 @@ impl Grant {
             reason,
             bound: None,
             skip: 0,
+            context: None,
         }
     }
 
@@ -80,6 +83,14 @@ impl Grant {
     #[must_use]
     pub fn bound(mut self, bound: Option<Bound>) -> Self {
         self.bound = bound;
+        self
+    }
+
+    /// Puts what was said in the chat before in front of a message's text, with an empty line in
+    /// between; see [`Authorized::context`].
+    #[must_use]
+    pub fn context(mut self, context: Option<String>) -> Self {
+        self.context = context;
         self
     }
 
@@ -109,12 +120,22 @@ pub trait Policy: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Whether an account is still bound as it was when its event was judged. Asked before
-    /// each message of a handler to such an account, so that nothing reaches it after the
-    /// binding was taken back. What cannot be told does not hold.
+    /// Whether an account is still bound as it was when its event was judged. What cannot be
+    /// told does not hold.
     async fn still_holds(&self, bound: &Bound) -> bool {
         let _ = bound;
         true
+    }
+
+    /// The same, for whoever sends something: asked before each attempt at each message to such
+    /// an account, also at one that waited in a store, and held until the platform has
+    /// answered. `None` if it does not hold any more.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if it cannot be told now: nothing is to be sent, and it may be tried again.
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        Ok(self.still_holds(bound).await.then(Hold::default))
     }
 
     /// Whether an event carries a secret, such as a code that may be used once. Such an event
@@ -155,7 +176,7 @@ impl Policy for AllowEveryone {
 /// use channel_core::{Authorized, Message};
 ///
 /// fn forge(message: Message) -> Authorized<Message> {
-///     Authorized { inner: message, reason: "forged", bound: None }
+///     Authorized { inner: message, reason: "forged", bound: None, context: 0 }
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,6 +184,8 @@ pub struct Authorized<T> {
     inner: T,
     reason: &'static str,
     bound: Option<Box<Bound>>,
+    /// How many bytes at the start of a message's text are not its own.
+    context: usize,
 }
 
 impl<T> Authorized<T> {
@@ -182,6 +205,23 @@ impl<T> Authorized<T> {
     #[must_use]
     pub fn into_inner(self) -> T {
         self.inner
+    }
+}
+
+impl Authorized<Message> {
+    /// What was said in the chat before the message and was not meant for the bot, a line for
+    /// each: `name: words`. It stands at the start of the message's text. Empty where the policy
+    /// keeps nothing, or nothing was said.
+    #[must_use]
+    pub fn context(&self) -> &str {
+        let context = self.inner.text.get(..self.context).unwrap_or_default();
+        context.strip_suffix(BETWEEN).unwrap_or(context)
+    }
+
+    /// The message's text without what was said before.
+    #[must_use]
+    pub fn own_text(&self) -> &str {
+        self.inner.text.get(self.context..).unwrap_or_default()
     }
 }
 
@@ -215,31 +255,43 @@ pub enum AuthorizedEvent {
     Unknown(Authorized<Unknown>),
 }
 
+impl Authorized<()> {
+    /// The same proof, for what it is about.
+    fn of<T>(self, inner: T) -> Authorized<T> {
+        Authorized {
+            inner,
+            reason: self.reason,
+            bound: self.bound,
+            context: self.context,
+        }
+    }
+}
+
 impl Authorized<Event> {
     /// Takes the event apart; `None` for news about a connection.
     #[must_use]
     pub fn into_parts(self) -> Option<AuthorizedEvent> {
-        fn wrap<T>(inner: T, reason: &'static str, bound: Option<Box<Bound>>) -> Authorized<T> {
-            Authorized {
-                inner,
-                reason,
-                bound,
-            }
-        }
         let Self {
-            inner,
+            inner: Event { kind, .. },
             reason,
             bound,
+            context,
         } = self;
-        Some(match inner.kind {
-            EventKind::Message(it) => AuthorizedEvent::Message(wrap(*it, reason, bound)),
-            EventKind::Edited(it) => AuthorizedEvent::Edited(wrap(*it, reason, bound)),
-            EventKind::Deleted(it) => AuthorizedEvent::Deleted(wrap(*it, reason, bound)),
-            EventKind::Reaction(it) => AuthorizedEvent::Reaction(wrap(*it, reason, bound)),
-            EventKind::Action(it) => AuthorizedEvent::Action(wrap(*it, reason, bound)),
-            EventKind::Membership(it) => AuthorizedEvent::Membership(wrap(*it, reason, bound)),
-            EventKind::Moved(it) => AuthorizedEvent::Moved(wrap(*it, reason, bound)),
-            EventKind::Unknown(it) => AuthorizedEvent::Unknown(wrap(*it, reason, bound)),
+        let proof = Authorized {
+            inner: (),
+            reason,
+            bound,
+            context,
+        };
+        Some(match kind {
+            EventKind::Message(it) => AuthorizedEvent::Message(proof.of(*it)),
+            EventKind::Edited(it) => AuthorizedEvent::Edited(proof.of(*it)),
+            EventKind::Deleted(it) => AuthorizedEvent::Deleted(proof.of(*it)),
+            EventKind::Reaction(it) => AuthorizedEvent::Reaction(proof.of(*it)),
+            EventKind::Action(it) => AuthorizedEvent::Action(proof.of(*it)),
+            EventKind::Membership(it) => AuthorizedEvent::Membership(proof.of(*it)),
+            EventKind::Moved(it) => AuthorizedEvent::Moved(proof.of(*it)),
+            EventKind::Unknown(it) => AuthorizedEvent::Unknown(proof.of(*it)),
             EventKind::Connection(_) => return None,
         })
     }
@@ -287,6 +339,7 @@ fn judged(verdict: Verdict, event: Event) -> Result<Authorized<Event>, Denied> {
                 inner: event,
                 reason,
                 bound: None,
+                context: 0,
             });
         }
         Verdict::Grant(grant) => return Ok(granted(*grant, event)),
@@ -305,17 +358,26 @@ fn judged(verdict: Verdict, event: Event) -> Result<Authorized<Event>, Denied> {
     })
 }
 
+/// What stands between the context and the message.
+const BETWEEN: &str = "\n\n";
+
 fn granted(grant: Grant, mut event: Event) -> Authorized<Event> {
-    if let EventKind::Message(message) | EventKind::Edited(message) = &mut event.kind
-        && grant.skip > 0
-        && let Some(rest) = message.text.get(grant.skip..)
-    {
-        message.text = rest.to_owned();
-        message.formatted = None;
+    let mut context = 0;
+    if let EventKind::Message(message) | EventKind::Edited(message) = &mut event.kind {
+        let skip = message.text.get(grant.skip..).map_or(0, |_| grant.skip);
+        let before = grant.context.filter(|before| !before.is_empty());
+        if skip > 0 || before.is_some() {
+            let rest = message.text.split_off(skip);
+            let before = before.map(|before| before + BETWEEN).unwrap_or_default();
+            context = before.len();
+            message.text = before + &rest;
+            message.formatted = None;
+        }
     }
     Authorized {
         inner: event,
         reason: grant.reason,
         bound: grant.bound.map(Box::new),
+        context,
     }
 }

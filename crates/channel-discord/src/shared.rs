@@ -61,6 +61,7 @@ impl Shared {
         let application = config.application_id.as_deref().map(Arc::from);
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
+                .binding_scope(channel_core::BindingScope::Personal)
                 .guarantees(limits::guarantees()),
             routes: [
                 Route::post(config.interactions_path.as_str(), limits::BODY),

@@ -83,6 +83,7 @@ impl Shared {
         let clock = Arc::clone(&client.transport.clock);
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
+                .binding_scope(channel_core::BindingScope::Personal)
                 .guarantees(limits::guarantees()),
             routes,
             cipher: config.encrypt_key.clone().map(Cipher::new),

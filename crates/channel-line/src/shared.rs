@@ -29,7 +29,8 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: LineConfig, verifier: Verifier, client: Client) -> Self {
-        let info = ChannelInfo::new(config.id.clone(), crate::PLATFORM, limits::all());
+        let info = ChannelInfo::new(config.id.clone(), crate::PLATFORM, limits::all())
+            .binding_scope(channel_core::BindingScope::Personal);
         let window = Duration::from_secs(config.reply_window_seconds);
         Self {
             info: info.guarantees(limits::guarantees()),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use channel_core::{AccountRef, Bound, Event, Message};
+use channel_core::{AccountRef, Bound, Error, ErrorKind, Event, Hold, Message, Result};
 
 use crate::reason::Reason;
 
@@ -71,6 +71,25 @@ pub trait Identities: fmt::Debug + Send + Sync {
         match self.resolve(&bound.account).await {
             Resolution::Bound(now) => now.binding == bound.binding && now.owner == bound.owner,
             _ => false,
+        }
+    }
+
+    /// The same for whoever sends something; see [`Policy::hold`](channel_core::Policy::hold).
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable` if it cannot be told.
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        match self.resolve(&bound.account).await {
+            Resolution::Bound(now) => {
+                let holds = now.binding == bound.binding && now.owner == bound.owner;
+                Ok(holds.then(Hold::default))
+            }
+            Resolution::Unbound => Ok(None),
+            Resolution::Unavailable => Err(Error::new(
+                ErrorKind::Unavailable,
+                "whose account it is cannot be told",
+            )),
         }
     }
 

@@ -4,6 +4,7 @@ mod access;
 mod allowlist;
 mod audit;
 mod command;
+mod context;
 mod gate;
 mod identity;
 mod lockout;

@@ -50,6 +50,9 @@ pub struct GroupConfig {
     pub free_chats: Vec<String>,
     /// Words that count as a mention wherever they stand, in any case.
     pub mention_words: Vec<String>,
+    /// How many messages that were not meant for the bot are put before the next one that is:
+    /// 0 to 20, 0 if absent. See the README for what is kept.
+    pub context: usize,
 }
 
 /// Why talk is meant for the bot, or that it is not.
@@ -72,7 +75,11 @@ pub struct GroupTriggers {
     prefixes: Vec<String>,
     free_chats: Allowlist,
     mention_words: Vec<String>,
+    context: usize,
 }
+
+/// How many messages of a chat are kept at most.
+const MOST_CONTEXT: usize = 20;
 
 impl GroupTriggers {
     /// Checks the settings.
@@ -91,7 +98,12 @@ impl GroupTriggers {
         if words.into_iter().any(|word| word.trim().is_empty()) {
             return Err(Error::config("a group prefix or mention word is blank"));
         }
+        let context = config.context.min(MOST_CONTEXT);
+        if context != config.context {
+            tracing::warn!(context, "the group context was longer than 20 messages");
+        }
         Ok(Self {
+            context,
             mode: config.mode,
             prefixes: config.prefixes.clone(),
             free_chats: Allowlist::of_channel(&config.free_chats, case)?,
@@ -124,6 +136,14 @@ impl GroupTriggers {
             GroupMode::Open => RESPOND,
             GroupMode::Prefix => self.prefix(&message.text),
             GroupMode::MentionOnly | GroupMode::Off => Trigger::Ignore,
+        }
+    }
+
+    /// How many messages that were not meant for the bot are kept in each chat.
+    pub(crate) const fn context(&self) -> usize {
+        match self.mode {
+            GroupMode::Off => 0,
+            _ => self.context,
         }
     }
 

@@ -16,6 +16,7 @@ use channel_delivery::{OutboxSettings, Store};
 use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
+use crate::bound::Guarded;
 use crate::driver::{Core, Entry, StatusHook};
 use crate::durable::Durable;
 use crate::handler::{HandlerResult, Handlers, boxed};
@@ -358,6 +359,13 @@ impl Bot {
         let infos: Vec<_> = self.channels.iter().map(|channel| channel.info()).collect();
         self.policy.check(&infos)?;
         drop(infos);
+        // Below whatever keeps messages or tries them again.
+        self.channels = std::mem::take(&mut self.channels)
+            .into_iter()
+            .map(|channel| {
+                Arc::new(Guarded::new(channel, Arc::clone(&self.policy))) as Arc<dyn Channel>
+            })
+            .collect();
         let now = transport.clock.now();
         #[cfg(not(feature = "store"))]
         let (durable, requests) = (None, None);

@@ -1,17 +1,23 @@
-//! A channel that answers an owner for as long as the account is theirs.
+//! Channels that answer an owner for as long as the account is theirs.
+
+mod guarded;
 
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel_core::{
-    Actions, Body, Bound, Cards, Channel, ChannelInfo, Commands, Delete, Destination, Edit, Error,
-    ErrorKind, Events, History, Identity, Media, MessageRef, OutboundMessage, Parts, Policy, React,
-    Receipt, ReplyStream, Result, SocketServer, Stream, Typing, Webhook,
+    Action, Actions, Body, Bound, Card, Cards, Channel, ChannelInfo, Commands, Delete, Destination,
+    Edit, Error, ErrorKind, Events, History, Hold, Identity, Media, MessageRef, NotBound,
+    OutboundMessage, Parts, Policy, React, Receipt, ReplyStream, Result, SocketServer, Stream,
+    Typing, Webhook,
 };
 
-/// A channel as the handler of an event of a bound account gets it: words go out while the
-/// binding holds, and none after it was taken back.
+pub(crate) use guarded::Guarded;
+
+/// A channel as the handler of an event of a bound account gets it: whatever leaves names the
+/// binding that it is for, so that [`Guarded`] can ask before each attempt. What cannot name
+/// it is held to the same here. The handler hears at once that the binding is gone.
 pub(crate) struct BoundChannel {
     inner: Arc<dyn Channel>,
     guard: Guard,
@@ -25,15 +31,27 @@ struct Guard {
 }
 
 impl Guard {
-    async fn check(&self) -> Result<()> {
-        if self.policy.still_holds(&self.bound).await {
-            return Ok(());
-        }
-        Err(Error::new(
+    async fn hold(&self) -> Result<Hold> {
+        hold(self.policy.as_ref(), &self.bound).await
+    }
+
+    fn stamp(&self, message: &OutboundMessage) -> OutboundMessage {
+        message.clone().bound(Bound::clone(&self.bound))
+    }
+}
+
+async fn hold(policy: &dyn Policy, bound: &Bound) -> Result<Hold> {
+    policy.hold(bound).await?.ok_or_else(|| {
+        Error::new(
             ErrorKind::Forbidden,
             "the account is not connected any more",
-        ))
-    }
+        )
+        .with_source(NotBound)
+    })
+}
+
+fn missing() -> Error {
+    Error::new(ErrorKind::Unsupported, "the channel has no such ability")
 }
 
 impl BoundChannel {
@@ -43,10 +61,6 @@ impl BoundChannel {
             inner,
             guard: Guard { policy, bound },
         }
-    }
-
-    fn missing() -> Error {
-        Error::new(ErrorKind::Unsupported, "the channel has no such ability")
     }
 }
 
@@ -63,8 +77,9 @@ impl Channel for BoundChannel {
         self.inner.info()
     }
     async fn send(&self, message: &OutboundMessage) -> Result<Receipt> {
-        self.guard.check().await?;
-        self.inner.send(message).await
+        // Not held while it waits for its turn: the attempt holds it.
+        drop(self.guard.hold().await?);
+        self.inner.send(&self.guard.stamp(message)).await
     }
     async fn probe(&self) -> Result<Identity> {
         self.inner.probe().await
@@ -85,7 +100,7 @@ impl Channel for BoundChannel {
         self.inner.as_delete()
     }
     fn as_react(&self) -> Option<&dyn React> {
-        self.inner.as_react()
+        self.inner.as_react().is_some().then_some(self as _)
     }
     fn as_typing(&self) -> Option<&dyn Typing> {
         self.inner.as_typing()
@@ -97,7 +112,7 @@ impl Channel for BoundChannel {
         self.inner.as_stream().is_some().then_some(self as _)
     }
     fn as_actions(&self) -> Option<&dyn Actions> {
-        self.inner.as_actions()
+        self.inner.as_actions().is_some().then_some(self as _)
     }
     fn as_commands(&self) -> Option<&dyn Commands> {
         self.inner.as_commands()
@@ -107,7 +122,7 @@ impl Channel for BoundChannel {
         None
     }
     fn as_cards(&self) -> Option<&dyn Cards> {
-        self.inner.as_cards()
+        self.inner.as_cards().is_some().then_some(self as _)
     }
     fn as_history(&self) -> Option<&dyn History> {
         self.inner.as_history()
@@ -117,17 +132,53 @@ impl Channel for BoundChannel {
 #[async_trait]
 impl Edit for BoundChannel {
     async fn edit(&self, target: &MessageRef, message: &OutboundMessage) -> Result<()> {
-        self.guard.check().await?;
-        let edit = self.inner.as_edit().ok_or_else(Self::missing)?;
-        edit.edit(target, message).await
+        let edit = self.inner.as_edit().ok_or_else(missing)?;
+        edit.edit(target, &self.guard.stamp(message)).await
+    }
+}
+
+#[async_trait]
+impl React for BoundChannel {
+    async fn react(&self, target: &MessageRef, emoji: &str) -> Result<()> {
+        let react = self.inner.as_react().ok_or_else(missing)?;
+        let _hold = self.guard.hold().await?;
+        react.react(target, emoji).await
+    }
+
+    async fn unreact(&self, target: &MessageRef, emoji: &str) -> Result<()> {
+        let react = self.inner.as_react().ok_or_else(missing)?;
+        react.unreact(target, emoji).await
+    }
+}
+
+#[async_trait]
+impl Cards for BoundChannel {
+    async fn update_card(&self, target: &MessageRef, card: &Card) -> Result<()> {
+        let cards = self.inner.as_cards().ok_or_else(missing)?;
+        let _hold = self.guard.hold().await?;
+        cards.update_card(target, card).await
+    }
+}
+
+#[async_trait]
+impl Actions for BoundChannel {
+    /// Without words a press is answered whatever has become of the binding: a button must not
+    /// hang.
+    async fn answer_action(&self, action: &Action, notice: Option<&str>) -> Result<()> {
+        let actions = self.inner.as_actions().ok_or_else(missing)?;
+        let _hold = match notice {
+            Some(_) => Some(self.guard.hold().await?),
+            None => None,
+        };
+        actions.answer_action(action, notice).await
     }
 }
 
 #[async_trait]
 impl Stream for BoundChannel {
     async fn stream(&self, to: &Destination) -> Result<Box<dyn ReplyStream>> {
-        self.guard.check().await?;
-        let stream = self.inner.as_stream().ok_or_else(Self::missing)?;
+        drop(self.guard.hold().await?);
+        let stream = self.inner.as_stream().ok_or_else(missing)?;
         Ok(Box::new(BoundStream {
             inner: stream.stream(to).await?,
             guard: self.guard.clone(),
@@ -144,11 +195,14 @@ struct BoundStream {
 #[async_trait]
 impl ReplyStream for BoundStream {
     async fn show(&mut self, body: &Body) -> Result<()> {
-        self.guard.check().await?;
+        let _hold = self.guard.hold().await?;
         self.inner.show(body).await
     }
+    fn shown(&self) -> Option<Receipt> {
+        self.inner.shown()
+    }
     async fn finish(self: Box<Self>, message: OutboundMessage) -> Result<Receipt> {
-        self.guard.check().await?;
-        self.inner.finish(message).await
+        drop(self.guard.hold().await?);
+        self.inner.finish(self.guard.stamp(&message)).await
     }
 }

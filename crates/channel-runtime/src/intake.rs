@@ -117,9 +117,8 @@ impl WebhookIntake {
         let lanes = &self.core.lanes;
         let at_once = count.min(lanes.capacity());
         let Some(mut places) = lanes.try_reserve(at_once) else {
-            for _ in 0..count {
-                self.entry.board.meters.rejected.add();
-            }
+            let now = self.core.clock.elapsed();
+            self.entry.board.reject(count, now);
             return Err(Refused::Full);
         };
         for _ in at_once..count {

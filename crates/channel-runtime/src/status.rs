@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use channel_core::{ChannelId, Platform};
 
@@ -138,7 +138,12 @@ pub(crate) struct Board {
     platform: Platform,
     state: Mutex<(ChannelState, SystemTime, Option<SystemTime>)>,
     pub(crate) meters: Meters,
+    /// When it was last said that there is no room.
+    said_full: Mutex<Option<Duration>>,
 }
+
+/// How often it is said at most that there is no room.
+const SAY_FULL: Duration = Duration::from_secs(1);
 
 impl Board {
     pub(crate) fn new(channel: ChannelId, platform: Platform, now: SystemTime) -> Self {
@@ -147,6 +152,20 @@ impl Board {
             platform,
             state: Mutex::new((ChannelState::Starting, now, None)),
             meters: Meters::default(),
+            said_full: Mutex::default(),
+        }
+    }
+
+    /// Counts events for which there is no room, and says so once a second at most.
+    pub(crate) fn reject(&self, events: usize, now: Duration) {
+        for _ in 0..events {
+            self.meters.rejected.add();
+        }
+        let mut said = lock(&self.said_full);
+        if said.is_none_or(|said| now.saturating_sub(said) >= SAY_FULL) {
+            *said = Some(now);
+            let rejected = self.meters.rejected.get();
+            tracing::warn!(channel = %self.channel, rejected, "there is no room for more events");
         }
     }
 

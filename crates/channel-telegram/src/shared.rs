@@ -68,6 +68,7 @@ impl Shared {
     ) -> Self {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits)
+                .binding_scope(channel_core::BindingScope::Personal)
                 .guarantees(limits::guarantees())
                 .pacing(pacing.declared()),
             routes: [Route::post(config.webhook_path.as_str(), MAX_BODY)],

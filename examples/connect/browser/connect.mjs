@@ -72,6 +72,9 @@ check("telegram_is_connected_by_its_link_and_taken_back", { viewport: DESKTOP },
   await phone.waitForLoadState();
   assert.equal(await phone.evaluate(() => window.opener), null, "the link has no way back");
   assert.match(await phone.getByLabel("Message", { exact: true }).inputValue(), /^\/start [A-Za-z0-9_-]{22}$/);
+  const paint = (locator) => locator.evaluate((it) => getComputedStyle(it).backgroundColor);
+  const opens = card(page, "telegram").getByRole("link", { name: "Open Telegram" });
+  assert.equal(await paint(opens), await paint(card(page, "standard").getByRole("button", { name: /^Connect/ })));
   await page.screenshot({ path: join(SHOTS, "connect-link.png"), fullPage: true });
   await phone.getByRole("button", { name: "Start / Send" }).click();
   await state(page, "telegram", /^Connected$/);
@@ -150,6 +153,47 @@ for (const [theme, size, viewport] of [
     await page.screenshot({ path: join(SHOTS, `connect-${theme}-${size}.png`), fullPage: true });
   });
 }
+
+/** Answers that the page gets about a fresh code, changed on their way. */
+const offers = (page, change) => page.route("**/api/platforms/*/connect", async (route) => {
+  const response = await route.fetch();
+  await route.fulfill({ response, json: change(await response.json()) });
+});
+
+check("the_page_asks_every_two_seconds_and_once_at_a_time", { viewport: DESKTOP }, async (context) => {
+  const page = await signIn(context, "bob");
+  // A value that cannot be read counts as ten minutes.
+  await offers(page, (offer) => ({ ...offer, expires_in: "soon" }));
+  const asked = [];
+  const connect = card(page, "standard").getByRole("button", { name: "Connect: Chat" });
+  await connect.click();
+  await card(page, "standard").locator("code").waitFor();
+  await connect.click();
+  await card(page, "standard").locator(".left", { hasText: /^(10:00|9:5\d) left$/ }).waitFor();
+  await page.waitForTimeout(300);
+  page.on("request", (request) => {
+    if (request.method() === "GET" && request.url().endsWith("/api/platforms/standard")) asked.push(Date.now());
+  });
+  await page.waitForTimeout(7000);
+  assert.ok(asked.length >= 3 && asked.length <= 4, `asked ${asked.length} times in 7 s`);
+  const pauses = asked.slice(1).map((at, index) => at - asked[index]);
+  assert.ok(pauses.every((pause) => pause > 1900 && pause < 2900), String(pauses));
+  await card(page, "standard").getByRole("button", { name: "Cancel" }).click();
+  const before = asked.length;
+  await page.waitForTimeout(2500);
+  assert.equal(asked.length, before, "nobody waits, nobody asks");
+});
+
+check("an_expired_code_ends_the_wait", { viewport: DESKTOP }, async (context) => {
+  const page = await signIn(context, "bob");
+  await offers(page, (offer) => ({ ...offer, expires_in: 3 }));
+  await card(page, "standard").getByRole("button", { name: "Connect: Chat" }).click();
+  await card(page, "standard").getByText("The code has expired. Connect again for a new one.").waitFor({ timeout: PATIENCE });
+  let asked = 0;
+  page.on("request", () => { asked += 1; });
+  await page.waitForTimeout(2500);
+  assert.equal(asked, 0, "the wait is over");
+});
 
 check("a_sixth_code_is_refused_in_words", { viewport: DESKTOP }, async (context) => {
   const page = await signIn(context, "ada");

@@ -11,7 +11,9 @@ use std::time::Duration;
 use channel_binding::{
     Bindings, BindingsBuilder, ConnectGate, ConnectPlatform, MemoryBindings, OwnerApi, SqlBindings,
 };
-use channel_kit::core::{BindingScope, ChannelId, Error, Random, Result, Secret, Transport};
+use channel_kit::core::{
+    Channel as _, ChannelId, ChannelInfo, Error, Random, Result, Secret, Transport,
+};
 use channel_kit::http::transport;
 use channel_kit::runtime::{Bot, Running};
 use channel_kit::standard::Standard;
@@ -84,7 +86,7 @@ impl App {
             .token(fresh_secret(transport.random.as_ref()))
             .client_token(platforms::CLIENT, phones.client_token().clone())
             .build()?;
-        let kept = kept(&settings.store, &transport).await?;
+        let kept = kept(&settings.store, telegram.info(), &transport).await?;
         let running = bot(&kept, &transport)?
             .channel(telegram)
             .channel(standard.clone())
@@ -133,7 +135,7 @@ struct Kept {
 }
 
 /// Who may be connected, and where that is kept.
-async fn kept(store: &str, transport: &Transport) -> Result<Kept> {
+async fn kept(store: &str, telegram: &ChannelInfo, transport: &Transport) -> Result<Kept> {
     let clock = Arc::clone(&transport.clock);
     let random = Arc::clone(&transport.random);
     let (builder, policies): (BindingsBuilder, Arc<dyn PolicyStore>) = match store {
@@ -154,7 +156,7 @@ async fn kept(store: &str, transport: &Transport) -> Result<Kept> {
             ConnectPlatform::by_link(platforms::TELEGRAM, "Telegram", |code| {
                 Some(format!("{}?start={code}", platforms::LINK))
             })
-            .scope(BindingScope::Personal),
+            .declared_by(telegram),
         )
         .platform(ConnectPlatform::by_code(platforms::STANDARD, "Chat"))
         .build()?;

@@ -7,6 +7,7 @@ use channel_core::{Clock, Error, Random, Result};
 use channel_policy::Audit;
 
 use super::{Bindings, Inner, fits};
+use crate::flights::Flights;
 use crate::notice::Notices;
 use crate::platform::ConnectPlatform;
 use crate::seal::Sealer;
@@ -109,6 +110,7 @@ impl BindingsBuilder {
             sealer: self.sealer,
             audit: self.audit,
             notices: self.notices,
+            flights: Flights::default(),
         })))
     }
 }

@@ -61,6 +61,7 @@ impl Bindings {
             if opened.is_some() || hold.is_of(sealer) {
                 if opened.is_none() {
                     tracing::warn!(binding = %id, "a credential cannot be decrypted");
+                    self.failed(id).await?;
                 }
                 return Ok(opened);
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use channel_core::{
-    AccountRef, BindingId, Bound, Clock, Error, ErrorKind, OwnerId, Platform, Random, Result,
+    AccountRef, BindingId, Bound, Clock, Error, ErrorKind, Hold, OwnerId, Platform, Random, Result,
     timeout,
 };
 use channel_policy::{Audit, AuditEvent};
@@ -20,6 +20,7 @@ pub use credentials::Resealed;
 pub use offer::ConnectOffer;
 pub(crate) use redeem::Outcome;
 
+use crate::flights::{Closed, Flight, Flights, Whose};
 use crate::notice::Notices;
 use crate::platform::ConnectPlatform;
 use crate::record::{BindingRecord, BindingStatus};
@@ -45,6 +46,8 @@ struct Inner {
     sealer: Option<Sealer>,
     audit: Option<Arc<dyn Audit>>,
     notices: Option<Arc<dyn Notices>>,
+    /// What is on its way to bound accounts.
+    flights: Flights,
 }
 
 impl Bindings {
@@ -94,6 +97,30 @@ impl Bindings {
         Ok(found.is_some_and(|it| it.id == bound.binding && it.owner == bound.owner))
     }
 
+    /// As [`confirm`](Self::confirm), and nobody who shares these bindings takes the binding back
+    /// before the hold is dropped. Hold it for one call to a platform and no longer: whoever
+    /// takes it back waits, though no more than 10 s.
+    ///
+    /// # Errors
+    ///
+    /// As for [`confirm`](Self::confirm).
+    pub async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        let begin = self.0.flights.begin(&bound.account);
+        let flight: Flight = self.within(async { Ok(begin.await) }).await?;
+        Ok(self.confirm(bound).await?.then(|| Hold::new(flight)))
+    }
+
+    /// Keeps messages back, and waits for those that are on their way: what is written next
+    /// comes after them. One that does not arrive in time is not waited for.
+    async fn land(&self, whose: Whose) -> Closed {
+        let closed = self.0.flights.close(whose);
+        let landed = timeout(self.0.clock.as_ref(), PATIENCE, closed.landed()).await;
+        if landed.is_err() {
+            tracing::warn!("a binding is taken back while a message is on its way");
+        }
+        closed
+    }
+
     /// All bindings of an owner, the last updated first.
     ///
     /// # Errors
@@ -114,12 +141,16 @@ impl Bindings {
     }
 
     /// Takes a binding back. Its credentials are deleted, its conversations stay. Doing it
-    /// again does nothing.
+    /// again does nothing. Messages to the account that are on their way arrive before, and none
+    /// does after it.
     ///
     /// # Errors
     ///
     /// `NotFound` if the owner has no such binding, `Unavailable`.
     pub async fn disconnect(&self, owner: &OwnerId, id: &BindingId) -> Result<BindingRecord> {
+        let binding = self.within(self.0.store.find(owner, id)).await?;
+        let account = binding.ok_or_else(not_found)?.account;
+        let _closed = self.land(Whose::Accounts(vec![account])).await;
         let now = self.now();
         match self.within(self.0.store.disconnect(owner, id, now)).await? {
             Disconnected::Revoked(binding) => {
@@ -138,6 +169,7 @@ impl Bindings {
     ///
     /// `Unavailable`: none was revoked, try again.
     pub async fn revoke_platform(&self, platform: &Platform) -> Result<usize> {
+        let _closed = self.land(Whose::Platform(platform.clone())).await;
         let now = self.now();
         let revoked = self
             .within(self.0.store.revoke_platform(platform, now))
@@ -155,6 +187,9 @@ impl Bindings {
     ///
     /// `Unavailable`: nothing was deleted, try again.
     pub async fn purge(&self, owner: &OwnerId) -> Result<u64> {
+        let bindings = self.within(self.0.store.list(owner)).await?;
+        let accounts = bindings.into_iter().map(|binding| binding.account);
+        let _closed = self.land(Whose::Accounts(accounts.collect())).await;
         let purged = self.within(self.0.store.purge(owner)).await?;
         if let Some(audit) = &self.0.audit {
             let line = AuditEvent::new(self.now(), "owner_purged", true, "owner_purged");
@@ -238,6 +273,17 @@ impl Bindings {
         if let Err(error) = noted.await {
             tracing::debug!(%error, "it was not noted that an account wrote");
         }
+    }
+
+    /// Notes that something has failed with a binding, for whoever looks after it: a message
+    /// that was refused, a credential that does not work any more.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn failed(&self, id: &BindingId) -> Result<()> {
+        let now = self.now();
+        self.within(self.0.store.touch(id, now, true)).await
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

@@ -7,6 +7,7 @@ use channel_policy::AuditEvent;
 
 use super::Bindings;
 use crate::code::CodeHash;
+use crate::flights::Whose;
 use crate::notice::Notice;
 use crate::platform::ConnectPlatform;
 use crate::store::{Redeemed, Redemption};
@@ -47,7 +48,11 @@ impl Bindings {
             id: BindingId::from(self.id()),
             now: self.now(),
         };
+        // Answers to a former owner's messages arrive before the account moves.
+        let sender = message.sender.account.clone();
+        let closed = self.land(Whose::Accounts(vec![sender])).await;
         let redeemed = self.within(self.0.store.redeem(&redemption)).await?;
+        drop(closed);
         Ok(match redeemed {
             Redeemed::Bound { binding, former } => {
                 for former in former {

@@ -227,6 +227,24 @@ on_every_store! {
         assert_eq!(binding.last_seen_at, Some(binding.created_at + 60 * SECOND));
     }
 
+    async fn what_has_failed_with_a_binding_is_noted(kit) {
+        kit.connect("ada", "a").await;
+        let find = async || kit.bindings.resolve(&account("a")).await.unwrap().unwrap();
+        let binding = find().await;
+        assert_eq!(binding.last_error_at, None);
+        kit.clock.advance(SECOND);
+        kit.bindings.failed(&binding.id).await.unwrap();
+        assert_eq!(find().await.last_error_at, Some(binding.created_at + SECOND));
+        // So is a credential that no key opens, which reads as absent.
+        let written = crate::fixture::secret('x');
+        kit.bindings.put_credential(&binding.owner, &binding.id, &written).await.unwrap();
+        let other = channel_binding::Sealer::new(&crate::fixture::secret('o')).unwrap();
+        let other = kit.same_store().sealer(other).build().unwrap();
+        kit.clock.advance(SECOND);
+        assert!(other.credential(&binding.owner, &binding.id).await.unwrap().is_none());
+        assert_eq!(find().await.last_error_at, Some(binding.created_at + 2 * SECOND));
+    }
+
     async fn a_platform_and_an_owner_can_be_cleared(kit) {
         kit.connect("ada", "a").await;
         kit.connect("ada", "a2").await;

@@ -9,8 +9,9 @@ use channel_binding::{
     TrailEntry,
 };
 use channel_core::{
-    AccountRef, BindingId, Chat, ChatKind, Clock as _, Error, ErrorKind, Event, EventKind, Message,
-    OwnerId, Platform, Policy as _, Proof, Result, SenderKind, Verdict,
+    AccountRef, BindingId, BindingScope, ChannelInfo, Chat, ChatKind, Clock as _, Error, ErrorKind,
+    Event, EventKind, Limits, Message, OwnerId, Platform, Policy as _, Proof, Result, SenderKind,
+    TextLimit, TextUnit, Verdict,
 };
 use channel_policy::{AccessConfig, Gate, Identities as _, Reason, Resolution};
 
@@ -278,6 +279,76 @@ async fn a_binding_that_is_taken_back_holds_for_nothing_under_way() {
         kit.gate.still_holds(&bound).await,
         "the same owner, the same binding"
     );
+}
+
+/// A code that is sent in a way that settles nothing still holds: what shows it is a secret.
+#[tokio::test]
+async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
+    let kit = kit().await;
+    let code = kit.mint("ada").await;
+    let is_secret = |text: String| kit.gate.is_secret(&kit.direct("a", &text));
+    for text in [
+        format!("/connect {code}"),
+        format!("/connect {code} please"),
+        format!("/connect: {code}").replace(':', " now"),
+        format!("connect {code}"),
+        format!("@kit Start {code}"),
+        format!("/start {code}"),
+        format!("/start@kit_bot {code}"),
+        code.clone(),
+        format!(" @kit {code}\n"),
+        format!("it says https://t.me/kit?start={code}, what now"),
+    ] {
+        assert!(is_secret(text.clone()), "{text}");
+    }
+    for text in [
+        "hello".to_owned(),
+        "/start".to_owned(),
+        "/start campaign-7".to_owned(),
+        "connect me, please".to_owned(),
+        code[1..].to_owned(),
+        format!("job {code} is done"),
+        format!("/run {code}"),
+        "https://acme.example/?start=here".to_owned(),
+    ] {
+        assert!(!is_secret(text.clone()), "{text}");
+    }
+    assert!(
+        is_secret("/connect wrong".to_owned()),
+        "a command, whatever it carries"
+    );
+}
+
+/// What the ids of senders mean is a fact about the platform: the adapter says it.
+#[tokio::test]
+async fn where_a_binding_holds_is_what_the_adapter_declares() {
+    let kit = kit().await;
+    for (scope, holds) in [
+        (BindingScope::Workspace, false),
+        (BindingScope::Personal, true),
+    ] {
+        let platform = Platform::new("declared");
+        let limits = Limits::new(TextLimit::new(100, TextUnit::CodePoints));
+        let info = ChannelInfo::new("declared".into(), platform.clone(), limits);
+        let info = info.binding_scope(scope);
+        let declared = ConnectPlatform::by_code(platform.clone(), "D").declared_by(&info);
+        let bindings = builder(MemoryBindings::new(), &kit.clock)
+            .platform(declared)
+            .build()
+            .unwrap();
+        let gate = ConnectGate::new(bindings.clone());
+        let code = bindings.mint(&OwnerId::new("ada"), "declared").await;
+        let code = code.unwrap().code.expose().to_owned();
+        let mut message = message(platform.clone(), "u", &format!("/connect {code}"));
+        let sender = message.sender.account.clone();
+        message.sender.account = sender.clone().in_workspace("here".into());
+        assert_eq!(
+            gate.connect(&message).await.unwrap().reason,
+            Reason::Connected
+        );
+        let elsewhere = sender.in_workspace("there".into());
+        assert_eq!(bindings.resolve(&elsewhere).await.unwrap().is_some(), holds);
+    }
 }
 
 #[tokio::test]

@@ -44,6 +44,17 @@ on_every_store! {
         }
     }
 
+    async fn of_100_redemptions_one_succeeds(kit) {
+        let kit = Arc::new(kit);
+        let code = kit.mint("ada").await;
+        let settled = at_once((0..100).map(|n| {
+            let (kit, code) = (kit.clone(), code.clone());
+            async move { kit.send(&format!("s{n}"), &code).await }
+        }))
+        .await;
+        assert_eq!(settled.iter().filter(|it| **it == "connected").count(), 1, "{settled:?}");
+    }
+
     async fn of_64_owners_who_bind_one_account_one_holds_it(kit) {
         let kit = Arc::new(kit);
         let mut codes = Vec::new();

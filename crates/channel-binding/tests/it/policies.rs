@@ -355,6 +355,6 @@ async fn a_store_that_is_down_pairs_nobody_and_counts_nothing() {
         pairing.approve("root", &code).await,
         Err(ApprovalError::Unavailable)
     );
-    let invite = pairing.accept(&account("bob"), "AAAA-BBBB-CCCC").await;
+    let invite = pairing.accept(&account("bob"), "AAAA-BBBB-CCCC-DDDD").await;
     assert_eq!(invite.unwrap_err().kind(), ErrorKind::Unavailable);
 }

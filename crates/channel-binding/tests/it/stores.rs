@@ -6,7 +6,7 @@ use channel_binding::SqlBindings;
 use channel_core::ErrorKind;
 use channel_policy::{PolicyStore as _, Tries};
 
-use crate::fixture::{Database, Kind, Kit};
+use crate::fixture::{Database, Kind, Kit, MILLI, SECOND};
 
 async fn survives_a_restart(kind: Kind) {
     let kit = Kit::new(kind).await;
@@ -184,4 +184,41 @@ async fn two_crates_may_share_a_database() {
         .await
         .unwrap();
     SqlBindings::connect(&database.url).await.unwrap();
+}
+
+/// Minting forgets the expired codes of its owner, redeeming those of everybody; what was used
+/// and has not expired stays, so that a replay is known.
+async fn expired_codes_are_forgotten(kind: Kind) {
+    let kit = Kit::new(kind).await;
+    let pool = sqlx::AnyPool::connect(&kit.database.url).await.unwrap();
+    let rows = async || -> i64 {
+        let count = "SELECT COUNT(*) FROM channel_connect_codes";
+        let row = sqlx::query(count).fetch_one(&pool).await.unwrap();
+        sqlx::Row::get(&row, 0)
+    };
+    for owner in ["ada", "ada", "bob", "cleo"] {
+        kit.mint(owner).await;
+    }
+    assert_eq!(rows().await, 4);
+    kit.clock.advance(600 * SECOND);
+    kit.mint("dora").await;
+    kit.mint("ada").await;
+    assert_eq!(rows().await, 6, "at exactly their end they hold");
+    kit.clock.advance(MILLI);
+    let code = kit.mint("ada").await;
+    assert_eq!(rows().await, 5, "her own two are gone");
+    assert_eq!(kit.send("a", &code).await, "connected");
+    assert_eq!(rows().await, 3, "everybody's are gone");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn expired_codes_are_forgotten_on_sqlite() {
+    expired_codes_are_forgotten(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server at CHANNEL_TEST_POSTGRES_URL"]
+async fn expired_codes_are_forgotten_on_postgres() {
+    expired_codes_are_forgotten(Kind::Postgres).await;
 }

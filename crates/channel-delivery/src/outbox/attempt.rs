@@ -104,6 +104,7 @@ async fn resend(
         _ => {}
     }
     let mut above = OutboundMessage::new(message.to.clone(), note).purpose(message.purpose);
+    above.bound.clone_from(&message.bound);
     above.key = message
         .key
         .as_ref()

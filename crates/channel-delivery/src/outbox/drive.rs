@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use channel_core::{Backoff, Call, ChatId, Error, ErrorKind, Receipt, ReplyStream, Target};
+use channel_core::{
+    Backoff, Call, ChatId, Error, ErrorKind, NotBound, Receipt, ReplyStream, Target,
+};
 use tracing::Instrument as _;
 
 use super::attempt::{Request, Shape, attempt, part_key};
@@ -423,7 +425,7 @@ impl<'a> Driver<'a> {
         // What is not found may be the thread or the quoted message, and the chat is fine.
         let names_more = to.target().thread.is_some() || to.quoted().is_some();
         let of_the_chat = match error.kind() {
-            ErrorKind::Forbidden => true,
+            ErrorKind::Forbidden => !is_ours(error),
             ErrorKind::NotFound => !names_more,
             _ => false,
         };
@@ -506,6 +508,12 @@ impl<'a> Driver<'a> {
     pub(super) fn is_overdue(&self) -> bool {
         self.now() >= self.end()
     }
+}
+
+/// Whether it is not the platform that refuses.
+fn is_ours(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| source.is::<NotBound>())
 }
 
 /// Waits until the channel is not held; `false` if that takes until `end`.

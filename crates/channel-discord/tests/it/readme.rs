@@ -84,3 +84,10 @@ fn the_tables_are_up_to_date() {
         assert_eq!(text, wanted, "run with UPDATE_README=1");
     }
 }
+
+/// What the ids of senders mean.
+#[test]
+fn a_binding_holds_where_sender_ids_mean_the_same() {
+    let scope = Fake::new().channel().info().binding_scope;
+    assert_eq!(scope, channel_core::BindingScope::Personal);
+}

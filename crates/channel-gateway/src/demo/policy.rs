@@ -1,6 +1,6 @@
 //! A policy around a policy: writes down each verdict.
 
-use channel_core::{Bound, ChannelInfo, Event, Policy, Result, Verdict, async_trait};
+use channel_core::{Bound, ChannelInfo, Event, Hold, Policy, Result, Verdict, async_trait};
 
 use super::recorder::Recorder;
 
@@ -25,6 +25,10 @@ impl<P: Policy + 'static> Policy for Minuted<P> {
 
     async fn still_holds(&self, bound: &Bound) -> bool {
         self.inner.still_holds(bound).await
+    }
+
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        self.inner.hold(bound).await
     }
 
     fn is_secret(&self, event: &Event) -> bool {

@@ -3,21 +3,27 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use channel_core::{ChannelId, Clock, Error, Result};
 
 use crate::access::{Access, AccessConfig};
 use crate::allowlist::Allowlist;
 use crate::audit::Audit;
+use crate::context::Overheard;
 use crate::gate::Gate;
 use crate::gate::told::Told;
 use crate::identity::{Directory, Identities};
 use crate::pairing::Pairing;
 use crate::rate::{RateLimiter, RateLimits};
 use crate::reason::Counts;
+use crate::store::PairingRequest;
 
 /// How many senders, and as many chats, have a bucket at once.
 const BUCKETS: usize = 20_000;
+
+/// How long somebody who was told how to connect is not told again.
+const TELL_AGAIN: Duration = Duration::from_secs(600);
 
 /// Builds a [`Gate`]; made by [`Gate::builder`].
 #[must_use]
@@ -192,7 +198,9 @@ impl GateBuilder {
             directory: self.directory,
             audit: self.audit,
             counts: Counts::new(),
-            told: Told::default(),
+            told: Told::new(TELL_AGAIN),
+            asked: Told::new(PairingRequest::TTL),
+            overheard: Overheard::new(),
         })
     }
 

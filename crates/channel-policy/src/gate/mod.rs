@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel_core::{
-    Bound, ChannelId, ChannelInfo, Clock, Error, Event, EventKind, Grant, Policy, Result,
-    SenderKind, Verdict,
+    Addressed, Bound, ChannelId, ChannelInfo, ChatKind, Clock, Error, Event, EventKind, Grant,
+    Hold, Policy, Result, SenderKind, Verdict,
 };
 
 use crate::access::{Access, DirectPolicy};
 use crate::allowlist::Allowlist;
 use crate::audit::{Audit, AuditEvent};
+use crate::context::Overheard;
 use crate::identity::{Directory, Identities, Resolution};
 use crate::pairing::{Invited, Pairing, Requested};
 use crate::rate::{Admission, RateLimiter};
@@ -71,7 +72,12 @@ pub struct Gate {
     directory: Option<Arc<dyn Directory>>,
     audit: Option<Arc<dyn Audit>>,
     counts: Counts,
+    /// Who was told how to connect.
     told: Told,
+    /// Strangers who have a pairing code.
+    asked: Told,
+    /// Talk that was not meant for the bot.
+    overheard: Overheard,
 }
 
 /// What a rule makes of an event.
@@ -91,6 +97,7 @@ struct Pass {
     reason: Reason,
     bound: Option<Bound>,
     skip: usize,
+    context: Option<String>,
 }
 
 impl Gate {
@@ -123,20 +130,32 @@ impl Gate {
             reason: Reason::PlatformEvent,
             bound: None,
             skip: 0,
+            context: None,
         };
         let Some(access) = self.access(&event.channel) else {
             return Err(Step::Refused(Reason::UnknownChannel));
         };
         let subject = match subject::read(event) {
             Kind::Somebody(subject) => subject,
-            Kind::Platform => return Ok(pass),
+            Kind::Platform => {
+                if let EventKind::Deleted(deleted) = &event.kind {
+                    self.overheard.forget(&event.channel, &deleted.messages);
+                }
+                return Ok(pass);
+            }
             Kind::Unknown => return Err(Step::Refused(Reason::UnknownEvent)),
         };
         for stage in Self::ORDER {
             let step = match stage {
                 Stage::Sender => sender(&subject),
                 Stage::Connect => self.connect(&subject).await,
-                Stage::Trigger => trigger(&subject, access, &mut pass),
+                Stage::Trigger => match trigger(&subject, access, &mut pass) {
+                    Step::On => Step::On,
+                    end => {
+                        self.overhear(&subject, access).await;
+                        end
+                    }
+                },
                 Stage::Rate => self.rate(&subject),
                 Stage::Length => self.length(&subject),
                 Stage::Access => self.may(&subject, access).await,
@@ -148,7 +167,46 @@ impl Gate {
                 end => return Err(end),
             }
         }
+        pass.context = self.before(&subject, access, pass.skip);
         Ok(pass)
+    }
+
+    /// Remembers talk that is not meant for the bot, of those whom the bot would answer: what
+    /// anybody else says reaches no handler, this way neither.
+    async fn overhear(&self, subject: &Subject<'_>, access: &Access) {
+        let most = access.groups.context();
+        let Some(message) = subject.message.filter(|_| most > 0) else {
+            return;
+        };
+        if self.is_secret(subject.event)
+            || !matches!(self.may(subject, access).await, Step::Allowed(_))
+        {
+            return;
+        }
+        if let (Some(identities), true) = (&self.identities, self.require_bound) {
+            let owner = identities.resolve(subject.account()).await;
+            if !matches!(owner, Resolution::Bound(_)) {
+                return;
+            }
+        }
+        if subject.is_new {
+            self.overheard.hear(message, most);
+        } else {
+            self.overheard.correct(message);
+        }
+    }
+
+    /// What was said before a message that has passed. A command gets nothing, because it counts
+    /// only at the start, and leaves it for the next message.
+    fn before(&self, subject: &Subject<'_>, access: &Access, skip: usize) -> Option<String> {
+        let message = subject.message?;
+        let text = message.text.get(skip..).unwrap_or_default();
+        let mut words = text.split_whitespace();
+        let is_command = words.find(|word| !word.starts_with('@'));
+        let is_command = message.addressed == Addressed::Command
+            || is_command.is_some_and(|word| word.starts_with('/'));
+        let takes = subject.is_new && !subject.is_direct() && access.groups.context() > 0;
+        (takes && !is_command).then(|| self.overheard.take(message))?
     }
 
     async fn connect(&self, subject: &Subject<'_>) -> Step {
@@ -212,6 +270,7 @@ impl Gate {
             None => Ok(false),
         };
         if matches!(paired, Ok(true)) {
+            self.asked.forget(subject.account());
             return Step::Allowed(Reason::Paired);
         }
         if self.is_listed(subject, access) {
@@ -273,7 +332,11 @@ impl Gate {
             Err(error) => return unavailable(subject, &error),
         }
         let name = subject.sender.name.as_deref();
-        match pairing.request(subject.account(), name).await {
+        let requested = pairing.request(subject.account(), name).await;
+        if matches!(requested, Ok(Requested::Code(_) | Requested::Waiting)) {
+            self.asked.first(subject.account(), self.clock.elapsed());
+        }
+        match requested {
             Ok(Requested::Code(code)) => {
                 let answer = format!(
                     "Your pairing code is {}. Ask the administrator to approve it within an hour.",
@@ -355,11 +418,14 @@ impl Gate {
 impl From<Pass> for Verdict {
     fn from(pass: Pass) -> Self {
         let reason = pass.reason.as_str();
-        if pass.bound.is_none() && pass.skip == 0 {
+        if pass.bound.is_none() && pass.skip == 0 && pass.context.is_none() {
             return Self::Allow(reason);
         }
         Self::Grant(Box::new(
-            Grant::new(reason).bound(pass.bound).skip(pass.skip),
+            Grant::new(reason)
+                .bound(pass.bound)
+                .skip(pass.skip)
+                .context(pass.context),
         ))
     }
 }
@@ -443,13 +509,27 @@ impl Policy for Gate {
         }
     }
 
+    async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
+        match &self.identities {
+            Some(identities) => identities.hold(bound).await,
+            None => Ok(Some(Hold::default())),
+        }
+    }
+
     fn is_secret(&self, event: &Event) -> bool {
         let (EventKind::Message(message) | EventKind::Edited(message)) = &event.kind else {
             return false;
         };
-        self.identities
-            .as_ref()
-            .is_some_and(|identities| identities.is_secret(message))
+        let connects = |identities: &Arc<dyn Identities>| identities.is_secret(message);
+        if self.identities.as_ref().is_some_and(connects) {
+            return true;
+        }
+        // An invite holds until somebody uses it, whoever shows it and wherever. Strangers who
+        // were given a pairing code send it back; what they say is refused anyway.
+        let has_code = || self.asked.knows(&message.sender.account);
+        self.pairing.is_some()
+            && (Pairing::holds_invite(&message.text)
+                || message.chat.kind == ChatKind::Direct && has_code())
     }
 
     fn judges_groups(&self) -> bool {

@@ -8,14 +8,15 @@ use channel_core::AccountRef;
 
 use crate::lock;
 
-/// How long somebody is remembered at least; twice as long at most.
-const WINDOW: Duration = Duration::from_secs(600);
-/// How many are remembered; where there are more the oldest may be told again.
+/// How many are remembered; where there are more the oldest are forgotten.
 const CAPACITY: usize = 10_000;
 
-/// Remembers accounts for a while, in two generations.
-#[derive(Debug, Default)]
-pub(crate) struct Told(Mutex<Generations>);
+/// Remembers accounts for a time at least and twice as long at most, in two generations.
+#[derive(Debug)]
+pub(crate) struct Told {
+    window: Duration,
+    generations: Mutex<Generations>,
+}
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -25,10 +26,17 @@ struct Generations {
 }
 
 impl Told {
+    pub(crate) fn new(window: Duration) -> Self {
+        Self {
+            window,
+            generations: Mutex::default(),
+        }
+    }
+
     /// Whether this is the first time in a while.
     pub(crate) fn first(&self, account: &AccountRef, now: Duration) -> bool {
-        let mut told = lock(&self.0);
-        if now.saturating_sub(told.turned_at) >= WINDOW || told.young.len() >= CAPACITY / 2 {
+        let mut told = lock(&self.generations);
+        if now.saturating_sub(told.turned_at) >= self.window || told.young.len() >= CAPACITY / 2 {
             told.old = std::mem::take(&mut told.young);
             told.turned_at = now;
         }
@@ -36,5 +44,16 @@ impl Told {
             return false;
         }
         told.young.insert(account.clone())
+    }
+
+    pub(crate) fn knows(&self, account: &AccountRef) -> bool {
+        let told = lock(&self.generations);
+        told.young.contains(account) || told.old.contains(account)
+    }
+
+    pub(crate) fn forget(&self, account: &AccountRef) {
+        let mut told = lock(&self.generations);
+        told.young.remove(account);
+        told.old.remove(account);
     }
 }

@@ -17,7 +17,6 @@ use crate::store::{
 pub use code::SaltedHash;
 
 const CODE_SYMBOLS: usize = 8;
-const INVITE_SYMBOLS: usize = 12;
 /// How much of a shown name is kept, in characters.
 const NAME: usize = 128;
 
@@ -273,14 +272,14 @@ impl Pairing {
         Ok(forgotten)
     }
 
-    /// Issues an invite code, `XXXX-XXXX-XXXX`: whoever sends it first in a direct chat
-    /// within a day is paired.
+    /// Issues an invite code, `XXXX-XXXX-XXXX-XXXX`: whoever sends it first in a direct chat
+    /// within a day is paired. Sixty bits are random; the rest marks it as a code.
     ///
     /// # Errors
     ///
     /// `RateLimited` if ten are out on this platform, `Unavailable`.
     pub async fn invite(&self, actor: &str, platform: &Platform) -> Result<Secret> {
-        let code = code::generate(self.random.as_ref(), INVITE_SYMBOLS);
+        let code = code::invite(self.random.as_ref());
         let invite = Invite {
             id: self.id(),
             platform: platform.clone(),
@@ -327,6 +326,13 @@ impl Pairing {
                 Err(error)
             }
         }
+    }
+
+    /// Whether an invite code stands in a text, whoever issued it and whether it still holds.
+    /// Without I/O, and the same in every process.
+    #[must_use]
+    pub fn holds_invite(text: &str) -> bool {
+        code::holds_invite(text)
     }
 
     async fn use_invite(&self, account: &AccountRef, code: &str) -> Result<Option<Invite>> {
@@ -396,10 +402,10 @@ fn dashed(code: &str) -> String {
     groups.join("-")
 }
 
-/// The symbols of an invite code. The dashes are needed: a word of twelve letters is no try.
+/// The symbols of an invite code. The dashes are needed: a word of sixteen letters is no try.
 fn undashed(text: &str) -> Option<String> {
     let text = text.trim();
     let mut groups = text.split('-');
-    let fits = text.len() == 14 && groups.all(|group| group.len() == 4);
-    fits.then(|| code::read(&text.replace('-', ""), INVITE_SYMBOLS))?
+    let fits = text.len() == 19 && groups.all(|group| group.len() == 4);
+    fits.then(|| code::read(&text.replace('-', ""), code::INVITE_SYMBOLS))?
 }

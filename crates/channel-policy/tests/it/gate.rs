@@ -224,7 +224,7 @@ fn an_invite_code_comes_before_a_pairing_code() {
     let (gate, pairing) = with_pairing(AccessConfig::new().direct(DirectPolicy::Pairing));
     let code = pairing.invite("root", &ACME).unwrap();
     assert_eq!(
-        reason(&gate, direct("eve", "AAAA-BBBB-CCCC")),
+        reason(&gate, direct("eve", "AAAA-BBBB-CCCC-DDDD")),
         "invite_invalid"
     );
     assert_eq!(

@@ -70,6 +70,22 @@ fn a_connect_command_comes_before_every_list_and_trigger() {
 }
 
 #[test]
+fn without_bindings_a_connect_command_is_ordinary_text() {
+    let access = AccessConfig::new().allow_from("ada");
+    let gate = Gate::builder(Arc::new(VirtualClock::new()))
+        .channel("acme", access)
+        .build()
+        .unwrap();
+    for text in ["/connect code", "/start code"] {
+        assert_eq!(
+            judge(&gate, direct("ada", text)),
+            Verdict::Allow("allowlist")
+        );
+        assert_eq!(reason(&gate, direct("eve", text)), "not_allowed");
+    }
+}
+
+#[test]
 fn a_message_that_is_rate_limited_may_still_connect() {
     let gate = gate(AccessConfig::new().allow_all());
     for _ in 0..20 {

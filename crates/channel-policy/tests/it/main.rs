@@ -7,6 +7,7 @@
 
 mod allowlist;
 mod command;
+mod context;
 mod fixture;
 mod gate;
 mod identity;
@@ -14,5 +15,6 @@ mod lockout;
 mod pains;
 mod pairing;
 mod rate;
+mod secrecy;
 mod store;
 mod trigger;

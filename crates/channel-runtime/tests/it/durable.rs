@@ -27,14 +27,14 @@ async fn count(store: &MemoryStore, state: EventState) -> u64 {
     counts.events.get(&state).copied().unwrap_or_default()
 }
 
-async fn until_counted(store: &MemoryStore, state: EventState, wanted: u64) {
+pub(crate) async fn until_counted(store: &MemoryStore, state: EventState, wanted: u64) {
     while count(store, state).await != wanted {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 /// A minute later: the lease of the process that crashed has run out.
-fn later() -> Transport {
+pub(crate) fn later() -> Transport {
     let now = std::time::SystemTime::now() + Duration::from_secs(60);
     let mut transport = channel_http::transport();
     transport.clock = Arc::new(channel_testkit::VirtualClock::at(now));
@@ -42,7 +42,7 @@ fn later() -> Transport {
 }
 
 /// Ends a bot as a crash does: nothing is told to anybody.
-fn crash(running: Running) {
+pub(crate) fn crash(running: Running) {
     drop(running);
 }
 

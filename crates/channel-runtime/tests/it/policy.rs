@@ -1,5 +1,5 @@
 use channel_core::{AllowEveryone, Error, ErrorKind, Event, Policy, Verdict, async_trait};
-use channel_runtime::Bot;
+use channel_runtime::{Bot, GroupMode};
 use channel_testkit::MemoryChannel;
 
 #[derive(Debug)]
@@ -178,5 +178,39 @@ async fn a_press_without_a_handler_is_answered_too() {
     while channel.answered().is_empty() {
         tokio::task::yield_now().await;
     }
+    running.stop().await;
+}
+
+/// Decides about shared chats itself.
+#[derive(Debug)]
+struct Listener;
+
+#[async_trait]
+impl Policy for Listener {
+    async fn judge(&self, _: &Event) -> Verdict {
+        Verdict::Allow("test")
+    }
+
+    fn judges_groups(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn where_the_policy_judges_shared_chats_nobody_else_does() {
+    let channel = MemoryChannel::new();
+    let running = Bot::new(Listener)
+        .groups(GroupMode::Never)
+        .channel(channel.clone())
+        .on_message(|message| async move {
+            message.reply("heard").await?;
+            Ok(())
+        })
+        .start()
+        .await
+        .unwrap();
+    channel.user("ada").in_group("team").says("talk");
+    channel.wait_for_sent(1).await;
+    assert_eq!(running.status()[0].counters.ignored, 0);
     running.stop().await;
 }

@@ -59,6 +59,46 @@ async fn events_of_webhooks_are_taken_once_and_refused_when_there_is_no_room() {
 }
 
 #[tokio::test]
+async fn that_there_is_no_room_is_said_once_a_second_with_the_count_so_far() {
+    let channel = MemoryChannel::builder().webhook().build();
+    let clock = channel_testkit::VirtualClock::new();
+    let mut transport = channel_http::transport();
+    transport.clock = Arc::new(clock.clone());
+    let running = Bot::new(AllowEveryone)
+        .transport(transport)
+        .channel(channel.clone())
+        .capacity(1)
+        .answer_within(Duration::ZERO)
+        .served_elsewhere()
+        .on_other(|_, _| std::future::pending())
+        .start()
+        .await
+        .unwrap();
+    let intake = running.intake(&running.status()[0].channel).unwrap();
+    intake.take(vec![event(&channel, "1")]).await.unwrap();
+    let ((), logs) = channel_testkit::capture_tracing(async {
+        for n in 0..30 {
+            let refused = intake.take(vec![event(&channel, &format!("x{n}"))]).await;
+            assert!(matches!(refused, Err(Refused::Full)));
+            clock.advance(Duration::from_millis(100));
+        }
+    })
+    .await;
+    let said: Vec<_> = logs
+        .lines()
+        .filter(|line| line.contains("no room"))
+        .collect();
+    assert_eq!(said.len(), 3, "{said:?}");
+    for (line, count) in said
+        .iter()
+        .zip(["rejected=1", "rejected=11", "rejected=21"])
+    {
+        assert!(line.contains("WARN") && line.contains(count), "{line}");
+    }
+    drop(running);
+}
+
+#[tokio::test]
 async fn a_batch_that_could_never_fit_is_taken_when_there_is_nothing_else() {
     let channel = MemoryChannel::builder().webhook().build();
     let running = Bot::new(AllowEveryone)

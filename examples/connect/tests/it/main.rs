@@ -1,6 +1,9 @@
 //! The application as a browser without a screen: sign in, connect, be known.
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
+mod secrets;
+mod unbinding;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

@@ -253,6 +253,48 @@ async fn what_cannot_be_connected_says_why() {
 }
 
 #[tokio::test]
+async fn the_state_of_a_platform_is_that_of_the_row_that_was_updated_last() {
+    let kit = Kit::new(Kind::Memory).await;
+    let sessions = Arc::new(sessions(&kit.clock));
+    let stopped = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let is_stopped = Arc::clone(&stopped);
+    let states = move |_: &Platform| match is_stopped.load(std::sync::atomic::Ordering::SeqCst) {
+        true => PlatformState::NotRunning,
+        false => PlatformState::Running,
+    };
+    let router = api(kit.bindings.clone(), &sessions).states(states);
+    let site = Site {
+        router: router.router().unwrap(),
+        kit,
+        sessions,
+    };
+    let ada = site.cookie("ada");
+    let owner = OwnerId::new("ada");
+    let state = async || {
+        let shown = site.get(&ada, "/connect/api/platforms/acme").await.json();
+        shown["connection_status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state().await, "not_connected");
+    for sender in ["a", "b"] {
+        site.kit.connect("ada", sender).await;
+        site.kit.clock.advance(crate::fixture::SECOND);
+    }
+    assert_eq!(state().await, "connected");
+    stopped.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(state().await, "not_connected", "nothing is behind it");
+    // The older one is taken back, and is the last that was updated.
+    let all = site.kit.bindings.list(&owner).await.unwrap();
+    let disconnect = site.kit.bindings.disconnect(&owner, &all[1].id);
+    disconnect.await.unwrap();
+    assert_eq!(state().await, "revoked", "kept, whether it runs or not");
+    stopped.store(false, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(state().await, "revoked");
+    site.kit.clock.advance(crate::fixture::SECOND);
+    site.kit.connect("ada", "a").await;
+    assert_eq!(state().await, "connected");
+}
+
+#[tokio::test]
 async fn without_the_store_the_list_is_there_and_nothing_can_be_done() {
     let database = Database::new(Kind::Sqlite).await;
     let store = SqlBindings::connect(&database.url).await.unwrap();
