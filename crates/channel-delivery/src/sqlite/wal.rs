@@ -26,7 +26,7 @@ const MOST: usize = 64 << 20;
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
-    /// Its header; `None` while it holds nothing that is not copied back.
+    /// Its header; `None` while it is empty.
     header: Option<[u8; HEADER]>,
     /// Where `frames` begin in the file: behind the header, unless they became too many.
     start: usize,
@@ -36,6 +36,8 @@ pub(crate) struct Log {
     sum: Sum,
     /// Whether the file is not what is kept.
     is_damaged: bool,
+    /// Whether what is kept is all that the log held: it has been followed since it was opened.
+    is_known: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -103,15 +105,22 @@ impl Log {
             frames: Vec::new(),
             sum: Sum::default(),
             is_damaged: false,
+            is_known: false,
         }
     }
 
-    /// Forgets what it held.
+    /// Forgets what it held; not known again before it is followed.
     pub(crate) fn forget(&mut self) {
+        self.begin_anew();
+        self.is_damaged = false;
+        self.is_known = false;
+    }
+
+    /// All that it held was copied back.
+    fn begin_anew(&mut self) {
         self.header = None;
         self.start = HEADER;
         self.frames = Vec::new();
-        self.is_damaged = false;
     }
 
     fn end(&self) -> usize {
@@ -155,14 +164,17 @@ impl Log {
         self.judge(same)
     }
 
-    /// Takes over what was committed: the log holds so many frames now. Fails if it does not.
+    /// Takes over what was committed: the log holds so many frames now. Fails if it does not;
+    /// if it does, whatever looked like damage before was none.
     pub(crate) fn follow(&mut self, frames: usize) -> Result<(), StoreError> {
         if frames == 0 {
-            self.forget();
-            return Ok(());
+            self.begin_anew();
+        } else {
+            let is_well = self.read_on(frames)?;
+            self.judge(is_well)?;
         }
-        let is_well = self.read_on(frames)?;
-        self.judge(is_well)?;
+        self.is_damaged = false;
+        self.is_known = true;
         if self.frames.len() > MOST {
             let last = self.frames.len().saturating_sub(self.frame());
             self.frames = self.frames.split_off(last);
@@ -183,8 +195,7 @@ impl Log {
         if self.header == Some(first) {
             self.look()?;
         } else {
-            // All that it held was copied back, and it begins anew.
-            self.forget();
+            self.begin_anew();
             self.header = Some(first);
             self.sum = header.sum;
         }
@@ -218,12 +229,14 @@ impl Log {
         self.is_damaged = true;
     }
 
+    /// Damage stays until it has been mended or explained: what is kept may be whole while what
+    /// was written behind it is gone.
     fn judge(&mut self, is_well: bool) -> Result<(), StoreError> {
-        self.is_damaged = !is_well;
-        match is_well {
-            true => Ok(()),
-            false => Err(unavailable("its log was cut short or overwritten")),
+        if is_well {
+            return Ok(());
         }
+        self.is_damaged = true;
+        Err(unavailable("its log was cut short or overwritten"))
     }
 
     /// Reads from a place; `false` if there is less.
@@ -245,7 +258,7 @@ impl Log {
     /// Whether the file has to be put right, and can be. If it had just begun anew, it is put
     /// right by being empty.
     pub(crate) const fn can_mend(&self) -> bool {
-        self.is_damaged && self.start == HEADER && self.header.is_some()
+        self.is_damaged && self.is_known && self.start == HEADER
     }
 
     /// Puts the file right, if it has to be. Nobody may have the store open.

@@ -76,9 +76,11 @@ impl Writer {
     pub(crate) async fn new(files: Files, readers: Readers) -> Result<Self, Failure> {
         let mut connection = files.writer().await?;
         schema::migrate(&mut connection).await?;
+        let mut log = Log::beside(&files.path);
+        log.follow(frames(&mut connection, "PRAGMA wal_checkpoint(NOOP)").await?)?;
         Ok(Self {
             watch: Watch::on(&files.path),
-            log: Log::beside(&files.path),
+            log,
             open: Some(Open::new(&files, connection).await?),
             last: Numbers::default(),
             files,
@@ -158,17 +160,28 @@ impl Writer {
         self.log.mend()?;
         let connection = self.files.writer().await?;
         let mut open = Open::new(&self.files, connection).await?;
+        match self.begin(&mut open.connection).await {
+            Ok(()) => Ok(open),
+            Err(failure) => {
+                open.abandon().await;
+                self.log.mend()?;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Begins to work with a connection that was opened anew.
+    async fn begin(&mut self, connection: &mut SqliteConnection) -> Result<(), Failure> {
         // Who opens a log that has lost its end again meanwhile takes what is left for all of
         // it, and begins to write there.
-        let frames = frames(&mut open.connection, "PRAGMA wal_checkpoint(NOOP)").await?;
+        let frames = frames(connection, "PRAGMA wal_checkpoint(NOOP)").await?;
         if frames < self.log.count() {
             self.log.is_cut_short();
-            open.abandon().await;
-            self.log.mend()?;
             return Err(unavailable("its log was damaged").into());
         }
-        schema::migrate(&mut open.connection).await?;
-        Ok(open)
+        schema::migrate(connection).await?;
+        // What was forgotten is learnt again.
+        self.follow(connection).await
     }
 
     async fn transact_on(
