@@ -45,11 +45,18 @@ struct Open {
 
 impl Open {
     async fn new(files: &Files, connection: SqliteConnection) -> Result<Self, Failure> {
-        Ok(Self {
-            connection,
-            anchor: files.anchor().await?,
-            checkpoint_at: CHECKPOINT_PAGES,
-        })
+        match files.anchor().await {
+            Ok(anchor) => Ok(Self {
+                connection,
+                anchor,
+                checkpoint_at: CHECKPOINT_PAGES,
+            }),
+            Err(failure) => {
+                // Waited for: nobody may have the store open while its log is put right.
+                let _ = sqlx::Connection::close(connection).await;
+                Err(failure)
+            }
+        }
     }
 
     /// Closes without copying the log back.
@@ -158,13 +165,26 @@ impl Writer {
 
     async fn reopen(&mut self) -> Result<Open, Failure> {
         self.log.mend()?;
+        let failure = match self.open_anew().await {
+            Ok(open) => return Ok(open),
+            Err(failure) => failure,
+        };
+        // A store without the end of its log is nonsense to who reads it.
+        let _ = self.log.look_at_all();
+        if !self.log.can_mend() {
+            return Err(failure);
+        }
+        self.log.mend()?;
+        Err(unavailable("its log was damaged").into())
+    }
+
+    async fn open_anew(&mut self) -> Result<Open, Failure> {
         let connection = self.files.writer().await?;
         let mut open = Open::new(&self.files, connection).await?;
         match self.begin(&mut open.connection).await {
             Ok(()) => Ok(open),
             Err(failure) => {
                 open.abandon().await;
-                self.log.mend()?;
                 Err(failure)
             }
         }
