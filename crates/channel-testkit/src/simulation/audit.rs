@@ -367,6 +367,7 @@ impl Ledger {
     /// Somebody has a dead event tried again.
     pub(super) fn revived(&self, seq: Seq) {
         let mut rows = lock(&self.rows);
+        rows.revived.insert(seq.number());
         if let Some(row) = rows.events.get_mut(&seq.number()) {
             row.state = EventState::Received;
             row.attempts = 0;

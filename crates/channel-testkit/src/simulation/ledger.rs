@@ -42,6 +42,8 @@ pub(super) struct Rows {
     pub(super) greatest_fence: i64,
     pub(super) events: BTreeMap<i64, EventRow>,
     pub(super) ids: BTreeMap<String, i64>,
+    /// Dead events that somebody had tried again by hand.
+    pub(super) revived: BTreeSet<i64>,
     pub(super) deliveries: BTreeMap<i64, DeliveryRow>,
     pub(super) keys: BTreeMap<String, i64>,
     /// The delivery and part of each payload.
@@ -109,6 +111,10 @@ impl Ledger {
         let Some(seq) = rows.ids.get(event).copied() else {
             return;
         };
+        if rows.revived.contains(&seq) {
+            // The others went on without it, until somebody had it tried again by hand.
+            return;
+        }
         let place = (seq, reply, part);
         let last = rows.seen.insert(chat.to_owned(), place);
         if last.is_some_and(|last| last > place) {
