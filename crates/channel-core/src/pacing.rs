@@ -42,6 +42,14 @@ impl Bucket {
         Self { rate, burst }
     }
 
+    /// Never lets more than `most` leave within any `window`, up to `burst` of them at once.
+    #[must_use]
+    pub const fn within(most: u32, window: Duration, burst: u32) -> Self {
+        let rest = most.saturating_sub(burst);
+        let rest = if rest == 0 { 1 } else { rest };
+        Self::new(Rate::new(rest, window), burst)
+    }
+
     /// How far ahead of the rate a burst may run.
     #[must_use]
     pub fn slack(&self) -> Duration {
@@ -122,6 +130,14 @@ impl Rule {
             chats: Chats::All,
             call: None,
         }
+    }
+
+    /// A limit on all requests of a scope, of which never more than `most` leave within any
+    /// `window`.
+    #[must_use]
+    pub const fn within(scope: Scope, most: u32, window: Duration, burst: u32) -> Self {
+        let bucket = Bucket::within(most, window, burst);
+        Self::new(scope, bucket.rate, bucket.burst)
     }
 
     /// Holds in these chats only.
@@ -226,6 +242,32 @@ mod tests {
         assert_eq!(places(&pacing, "-42", Call::Send), [1, 2]);
         assert_eq!(places(&pacing, "@news", Call::Edit), [1, 2, 3]);
         assert!(Pacing::off().rules().is_empty());
+    }
+
+    #[test]
+    fn no_window_sees_more_than_its_most() {
+        let window = S * 60;
+        for (most, burst) in [(20, 5), (30, 14), (2, 1), (100, 99)] {
+            let bucket = Bucket::within(most, window, burst);
+            let (mut due, mut left) = (Duration::ZERO, Vec::new());
+            while left.len() < 500 {
+                // A pause now and then fills the bucket.
+                let pause = if left.len() % 70 == 0 {
+                    window * 3
+                } else {
+                    Duration::ZERO
+                };
+                let now = left.last().copied().unwrap_or(window) + pause;
+                let at = bucket.slot(due, now);
+                due = bucket.taken(due, at);
+                left.push(at);
+            }
+            for (first, at) in left.iter().enumerate() {
+                let end = *at + window;
+                let seen = left.iter().skip(first).take_while(|at| **at < end).count();
+                assert!(seen <= most as usize, "{seen} of {most} within a window");
+            }
+        }
     }
 
     #[test]

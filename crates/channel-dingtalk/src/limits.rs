@@ -59,9 +59,10 @@ pub(crate) const SESSION: ReplyWay = ReplyWay::within("session webhook", SESSION
 pub(crate) const ROBOT: ReplyWay = ReplyWay::always("robot");
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Messages of a custom robot
+/// Messages of a custom robot in a minute
 /// (<https://open.dingtalk.com/document/robots/custom-robot-access>).
-const GROUP_ROBOT: Rate = Rate::new(20, Duration::from_secs(60));
+const GROUP_ROBOT: u32 = 20;
+const MINUTE: Duration = Duration::from_secs(60);
 /// Calls of an app for cards: half of what is measured.
 pub(crate) const CARDS: Bucket = Bucket::new(Rate::new(20, SECOND), 20);
 /// Calls of an app that send.
@@ -85,7 +86,7 @@ pub(crate) fn limits() -> Limits {
 pub(crate) fn pacing() -> Pacing {
     Pacing::off()
         .groups(&["robot:"])
-        .rule(Rule::new(Scope::Chat, GROUP_ROBOT, 5).only_in(Chats::Groups))
+        .rule(Rule::within(Scope::Chat, GROUP_ROBOT, MINUTE, 5).only_in(Chats::Groups))
         .rule(Rule::new(Scope::Channel, SENDS, 10).only(Call::Send))
         .rule(Rule::new(Scope::Channel, CARDS.rate, 10).only(Call::Edit))
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use channel_core::{Guarantees, Limits, Rate, Redelivery, Repeat, ReplyWay, TextLimit, TextUnit};
+use channel_core::{
+    Guarantees, Limits, Pacing, Rate, Redelivery, Repeat, ReplyWay, Rule, Scope, TextLimit,
+    TextUnit,
+};
 
 /// The longest text of a message
 /// (<https://docs.discord.com/developers/resources/message#create-message>). Discord counts
@@ -82,6 +85,13 @@ pub(crate) fn limits() -> Limits {
     limits.edit_pause_direct = Duration::from_millis(1200);
     limits.edit_pause_group = Duration::from_millis(1200);
     limits
+}
+
+/// How fast the outbox may let requests go: the limit of all of them together
+/// (<https://docs.discord.com/developers/topics/rate-limits#global-rate-limit>). Those of each
+/// route are not published; the adapter learns them from the answers.
+pub(crate) fn pacing() -> Pacing {
+    Pacing::off().rule(Rule::within(Scope::Channel, 50, Duration::from_secs(1), 10))
 }
 
 /// What can be promised: a message carries a nonce by which Discord knows it again.

@@ -62,7 +62,8 @@ impl Shared {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
                 .binding_scope(channel_core::BindingScope::Personal)
-                .guarantees(limits::guarantees()),
+                .guarantees(limits::guarantees())
+                .pacing(limits::pacing()),
             routes: [
                 Route::post(config.interactions_path.as_str(), limits::BODY),
                 Route::post(config.events_path.as_str(), limits::BODY),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use channel_core::{
-    AttachmentKind, Guarantees, Limits, Rate, Redelivery, Repeat, TextLimit, TextUnit,
+    AttachmentKind, Call, Guarantees, Limits, Pacing, Rate, Redelivery, Repeat, Rule, Scope,
+    TextLimit, TextUnit,
 };
 
 /// The longest text of one message. Feishu bounds the request and not the text: 150 KB for
@@ -70,6 +71,17 @@ pub(crate) fn limits() -> Limits {
     limits.edit_pause_direct = Duration::from_millis(400);
     limits.edit_pause_group = Duration::from_millis(400);
     limits
+}
+
+/// How fast the outbox may let requests go: five messages a second in each chat, fifty a second
+/// and a thousand a minute in all
+/// (<https://open.feishu.cn/document/server-docs/im-v1/message/create>).
+pub(crate) fn pacing() -> Pacing {
+    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    Pacing::off()
+        .rule(Rule::within(Scope::Chat, 5, second, 2).only(Call::Send))
+        .rule(Rule::within(Scope::Channel, 50, second, 10))
+        .rule(Rule::within(Scope::Channel, 1000, minute, 100))
 }
 
 /// What can be promised: every message carries a `uuid`.

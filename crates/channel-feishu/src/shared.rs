@@ -84,7 +84,8 @@ impl Shared {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
                 .binding_scope(channel_core::BindingScope::Personal)
-                .guarantees(limits::guarantees()),
+                .guarantees(limits::guarantees())
+                .pacing(limits::pacing()),
             routes,
             cipher: config.encrypt_key.clone().map(Cipher::new),
             config,

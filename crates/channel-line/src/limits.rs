@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use channel_core::{
-    AttachmentKind, Guarantees, Limits, Rate, Redelivery, Repeat, ReplyWay, TextLimit, TextUnit,
+    AttachmentKind, Guarantees, Limits, Pacing, Rate, Redelivery, Repeat, ReplyWay, Rule, Scope,
+    TextLimit, TextUnit,
 };
 
 /// The longest text of a message
@@ -74,6 +75,10 @@ pub(crate) fn ways(window: Duration) -> Vec<ReplyWay> {
     ]
 }
 
+/// Requests of a channel to an endpoint in a second
+/// (<https://developers.line.biz/en/reference/messaging-api/#rate-limits>).
+const PER_SECOND: u32 = 2000;
+
 /// The limits that code outside needs.
 pub(crate) fn all() -> Limits {
     const MB: u64 = 1_000_000;
@@ -87,9 +92,14 @@ pub(crate) fn all() -> Limits {
         (Some(AttachmentKind::Voice), 200 * MB),
         (None, 0),
     ];
-    // https://developers.line.biz/en/reference/messaging-api/#rate-limits
-    limits.rate_total = Some(Rate::new(2000, Duration::from_secs(1)));
+    limits.rate_total = Some(Rate::new(PER_SECOND, Duration::from_secs(1)));
     limits
+}
+
+/// How fast the outbox may let requests go: what all endpoints that send have together.
+pub(crate) fn pacing() -> Pacing {
+    let second = Duration::from_secs(1);
+    Pacing::off().rule(Rule::within(Scope::Channel, PER_SECOND, second, 200))
 }
 
 /// What can be promised. A push carries a key, so that a second attempt does nothing twice;

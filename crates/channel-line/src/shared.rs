@@ -33,7 +33,9 @@ impl Shared {
             .binding_scope(channel_core::BindingScope::Personal);
         let window = Duration::from_secs(config.reply_window_seconds);
         Self {
-            info: info.guarantees(limits::guarantees()),
+            info: info
+                .guarantees(limits::guarantees())
+                .pacing(limits::pacing()),
             routes: [Route::post(config.webhook_path.as_str(), limits::BODY)],
             ledger: ReplyLedger::new(limits::ways(window)),
             verifier,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use channel_core::{AttachmentKind, Limits, Rate, TextLimit, TextUnit};
+use channel_core::{AttachmentKind, Limits, Pacing, Rate, Rule, Scope, TextLimit, TextUnit};
 
 const MB: u64 = 1 << 20;
 
@@ -122,4 +122,23 @@ pub(crate) fn of_called_aibot() -> Limits {
 fn uploads() -> Vec<(Option<AttachmentKind>, u64)> {
     // Larger pictures, films and voice notes go as files.
     vec![(None, FILE)]
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How fast the outbox may let messages to a group go: 20 a minute
+/// (<https://developer.work.weixin.qq.com/document/path/91770>).
+pub(crate) fn pacing_of_bot() -> Pacing {
+    Pacing::off().rule(Rule::within(Scope::Chat, 20, MINUTE, 5))
+}
+
+/// The same for one member or conversation: 30 a minute and 1,000 an hour. An application's
+/// messages beyond that are dropped without an error
+/// (<https://developer.work.weixin.qq.com/document/path/90312>,
+/// <https://developer.work.weixin.qq.com/document/path/101463>).
+pub(crate) fn pacing_of_chat() -> Pacing {
+    Pacing::off()
+        .rule(Rule::within(Scope::Chat, 30, MINUTE, 5))
+        .rule(Rule::within(Scope::Chat, 1000, HOUR, 100))
 }

@@ -195,7 +195,9 @@ impl WecomAppBuilder {
         let token = Token::new(clock, &base, &config.corp_id, &config.corp_secret);
         Ok(WecomApp {
             shared: Arc::new(Shared {
-                info: info.guarantees(guarantees()),
+                info: info
+                    .guarantees(guarantees())
+                    .pacing(limits::pacing_of_chat()),
                 config,
                 base,
                 door,

@@ -175,7 +175,9 @@ impl WecomBotBuilder {
         let info = ChannelInfo::new(config.id.clone(), PLATFORM, limits::of_bot());
         Ok(WecomBot {
             shared: Arc::new(Shared {
-                info: info.guarantees(Guarantees::new(redelivery, Repeat::Doubles)),
+                info: info
+                    .guarantees(Guarantees::new(redelivery, Repeat::Doubles))
+                    .pacing(limits::pacing_of_bot()),
                 config,
                 door,
                 api,

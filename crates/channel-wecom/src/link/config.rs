@@ -188,7 +188,9 @@ impl WecomAibotLinkBuilder {
         limits.edit_pause_direct = FRAME_PAUSE;
         limits.edit_pause_group = FRAME_PAUSE;
         let info = ChannelInfo::new(config.id.clone(), PLATFORM, limits);
-        let info = info.guarantees(Guarantees::new(Redelivery::Never, Repeat::Doubles));
+        let info = info
+            .guarantees(Guarantees::new(Redelivery::Never, Repeat::Doubles))
+            .pacing(limits::pacing_of_chat());
         let (known, settings) = (info.clone(), config.clone());
         let reader = Box::new(move |command: &str, inbound: &_, now| {
             read(&known, &settings, command, inbound, now)
