@@ -524,11 +524,17 @@ impl Policy for Gate {
         if self.identities.as_ref().is_some_and(connects) {
             return true;
         }
-        // An invite holds until somebody uses it, whoever shows it and wherever. Strangers who
-        // were given a pairing code send it back; what they say is refused anyway.
+        // A code holds until somebody uses it, whoever shows it and wherever. Strangers who were
+        // given one write about it, and mistype it; what they say is refused anyway.
         let has_code = || self.asked.knows(&message.sender.account);
+        // Platforms bring the words that a reply quotes, such as ours with the code in them.
+        let quotes_code = || {
+            let raw = std::str::from_utf8(message.raw.as_slice());
+            message.reply_to.is_some() && raw.is_ok_and(Pairing::holds_code)
+        };
         self.pairing.is_some()
-            && (Pairing::holds_invite(&message.text)
+            && (Pairing::holds_code(&message.text)
+                || quotes_code()
                 || message.chat.kind == ChatKind::Direct && has_code())
     }
 
