@@ -234,10 +234,12 @@ impl Run {
     /// gate here has not heard of it.
     async fn asked_elsewhere(&mut self, user: i64) -> String {
         let account = AccountRef::new(TELEGRAM, user.to_string().into());
-        match self.pairing.request(&account, None).await.unwrap() {
-            Requested::Code(code) => self.pairing_code(code.expose()),
-            other => panic!("no code: {other:?}"),
-        }
+        let asked = self.pairing.request(&account, None).await.unwrap();
+        let code = match asked {
+            Requested::Code(code) => Some(code),
+            _ => None,
+        };
+        self.pairing_code(code.unwrap().expose())
     }
 
     /// The code must be nowhere, however it is written.
