@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use channel_core::{Addressed, Event, EventKind, Message, Policy as _, Quoted, Raw};
+use channel_core::{
+    Addressed, Deleted, Event, EventKind, Message, Policy as _, Quoted, Raw, Unknown,
+};
 use channel_policy::{AccessConfig, DirectPolicy, Gate, Pairing, Requested};
 use channel_testkit::VirtualClock;
 
@@ -93,6 +95,29 @@ fn a_reply_that_quotes_a_code_is_a_secret() {
     };
     assert!(is_secret(&here, quoting(&format!("Your code is {code}."))));
     assert!(!is_secret(&here, quoting("Hello there.")));
+}
+
+/// Platforms tell what a message was before it was changed, or deleted.
+#[test]
+fn an_event_that_brings_a_code_along_is_a_secret() {
+    let (_, elsewhere) = gate();
+    let (here, _) = gate();
+    let code = pairing_code(&elsewhere, "eve");
+    for (words, wanted) in [(code.as_str(), true), ("hello", false)] {
+        let raw = format!(r#"{{"text":"never mind","before":{{"text":"it is {words}"}}}}"#);
+        let raw = Raw::new(raw.into_bytes().into());
+        let mut edited = direct("eve", "never mind");
+        edited.raw = raw.clone();
+        let kinds = [
+            EventKind::Edited(Box::new(edited)),
+            EventKind::Deleted(Box::new(Deleted::new(Vec::new(), raw.clone()))),
+            EventKind::Unknown(Box::new(Unknown::new("pinned", raw))),
+        ];
+        for kind in kinds {
+            let event = Event::new("e".into(), "acme".into(), kind);
+            assert_eq!(here.is_secret(&event), wanted, "{event:?}");
+        }
+    }
 }
 
 #[test]
