@@ -1,7 +1,5 @@
 //! Connect commands in chat.
 
-use crate::code::is_code;
-
 /// How many mentions may stand before a command.
 const MOST_MENTIONS: usize = 8;
 
@@ -25,33 +23,6 @@ pub fn connect_argument<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let name = command.split_once('@').map_or(command, |(name, _)| name);
     let argument = words.next()?;
     (name.eq_ignore_ascii_case(word) && words.next().is_none()).then_some(argument)
-}
-
-/// Whether somebody who means to connect has put a code into a text, even if it is no command:
-/// the code alone, the command with words too many or without its slash, the link that carries
-/// it. Such a code still holds.
-pub(crate) fn shows_code(text: &str) -> bool {
-    let mut words = skip_mentions(text).split_whitespace();
-    let Some(first) = words.next() else {
-        return false;
-    };
-    let name = first.trim_start_matches('/');
-    let name = name.split_once('@').map_or(name, |(name, _)| name);
-    let is_command = ["connect", "start"].iter();
-    if is_command
-        .into_iter()
-        .any(|it| name.eq_ignore_ascii_case(it))
-    {
-        return words.any(is_code);
-    }
-    if is_code(first) && words.next().is_none() {
-        return true;
-    }
-    text.match_indices("start=").any(|(at, found)| {
-        let rest = text.get(at + found.len()..).unwrap_or_default();
-        let end = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-        is_code(rest.split(end).next().unwrap_or_default())
-    })
 }
 
 fn skip_mentions(text: &str) -> &str {

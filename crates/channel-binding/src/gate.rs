@@ -11,8 +11,8 @@ use channel_policy::{
 use sha2::{Digest as _, Sha256};
 
 use crate::bindings::{Bindings, Outcome, fits};
-use crate::code::CodeHash;
-use crate::command::{connect_argument, shows_code};
+use crate::code::{CodeHash, holds_code};
+use crate::command::connect_argument;
 use crate::platform::{ConnectMode, ConnectPlatform};
 
 /// A connect command that is older is not meant any more: its code has expired.
@@ -167,7 +167,7 @@ impl Identities for ConnectGate {
     }
 
     fn is_secret(&self, message: &Message) -> bool {
-        self.read(message).is_some() || shows_code(&message.text)
+        self.read(message).is_some() || holds_code(&message.text)
     }
 
     async fn resolve(&self, account: &AccountRef) -> Resolution {

@@ -29,6 +29,9 @@ use crate::retry::Retry;
 use crate::running::Running;
 use crate::status::{Board, ChannelStatus};
 
+/// How many events may be queued or in handlers at once, unless somebody says otherwise.
+const CAPACITY: usize = 1000;
+
 /// What a bot does with talk in shared chats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -112,7 +115,7 @@ impl Bot {
             groups: GroupMode::default(),
             overlap: Overlap::default(),
             typing: false,
-            capacity: 1000,
+            capacity: CAPACITY,
             ack_within: Duration::from_secs(3),
             answer_within: Duration::from_millis(500),
             drain_within: Duration::from_secs(7),
@@ -211,7 +214,8 @@ impl Bot {
     /// Sets how many events may be queued or in handlers at once; 1000 by default.
     ///
     /// When there is no more room, connections are read no further and webhooks are
-    /// answered with 503, so that the platform comes again.
+    /// answered with 503, so that the platform comes again. No room at all is a slip: 0 counts
+    /// as 1000, with a warning.
     pub const fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
@@ -422,6 +426,13 @@ impl Bot {
     }
 
     fn core(&self, transport: &Transport, durable: Option<Durable>) -> Core {
+        let capacity = match self.capacity {
+            0 => {
+                tracing::warn!(capacity = CAPACITY, "a bot without room would take nothing");
+                CAPACITY
+            }
+            capacity => capacity,
+        };
         Core {
             policy: Arc::clone(&self.policy),
             handlers: self.handlers.clone(),
@@ -432,7 +443,7 @@ impl Bot {
             answer_within: self.answer_within,
             clock: Arc::clone(&transport.clock),
             random: Arc::clone(&transport.random),
-            lanes: Lanes::new(self.capacity),
+            lanes: Lanes::new(capacity),
             seen: Seen::new(10_000, Duration::from_secs(600)),
             hook: self.hook.clone(),
             stop: watch::Sender::new(false),

@@ -76,7 +76,7 @@ impl Lanes {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
-                capacity: capacity.max(1),
+                capacity,
                 state: Mutex::new(State::default()),
                 changed: Notify::new(),
             }),

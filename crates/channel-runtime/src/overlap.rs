@@ -26,7 +26,9 @@ pub enum Overlap {
     /// passed over, and counted.
     Latest,
     /// What one sender writes in quick succession is one message: their texts, line by
-    /// line. A command is never joined to anything, and neither are files.
+    /// line. So are files that come within 750 ms of one another, their captions line by
+    /// line. Files are not joined to texts, and a command is never joined to anything; all of
+    /// them keep their order.
     Debounce {
         /// How long the sender has to be quiet.
         quiet: Duration,
@@ -48,6 +50,29 @@ impl Overlap {
     }
 }
 
+/// How long a sender of files has to be quiet: platforms send one message for each.
+const FILES_WITHIN: Duration = Duration::from_millis(750);
+
+/// What a message may be joined to: more of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Joins {
+    Words,
+    Files,
+    Nothing,
+}
+
+impl Joins {
+    fn of(message: &Message) -> Self {
+        if message.command().is_some() {
+            Self::Nothing
+        } else if message.attachments.is_empty() {
+            Self::Words
+        } else {
+            Self::Files
+        }
+    }
+}
+
 /// A message that waits for its turn, where others can still change its fate.
 #[derive(Debug, Clone)]
 pub(crate) struct Slot(Arc<Mutex<Waiting>>);
@@ -58,8 +83,7 @@ struct Waiting {
     fate: Fate,
     sender: AccountRef,
     arrived: Duration,
-    /// Whether it may be joined to others.
-    joins: bool,
+    joins: Joins,
 }
 
 /// What has become of a message that waited.
@@ -84,7 +108,7 @@ impl Slot {
             fate: Fate::Handle,
             sender: message.sender.account.clone(),
             arrived,
-            joins: message.attachments.is_empty() && message.command().is_none(),
+            joins: Joins::of(message),
         }))))
     }
 
@@ -159,12 +183,17 @@ impl Turn {
             let waiting = lock(&slot.0);
             (waiting.fate, waiting.joins)
         };
-        if let (Overlap::Debounce { quiet, longest }, true, Fate::Handle) =
-            (self.overlap, joins, fate)
-        {
-            // Few wait like this, and all would have to keep room for it.
-            let taken = joined(&slot, lanes, conversation, clock, stop, quiet, longest);
-            return taken.boxed().await.ok_or(Fate::Joined);
+        if let (Overlap::Debounce { quiet, longest }, Fate::Handle) = (self.overlap, fate) {
+            let quiet = match joins {
+                Joins::Words => Some(quiet),
+                Joins::Files => Some(FILES_WITHIN),
+                Joins::Nothing => None,
+            };
+            if let Some(quiet) = quiet {
+                // Few wait like this, and all would have to keep room for it.
+                let taken = joined(&slot, lanes, conversation, clock, stop, quiet, longest);
+                return taken.boxed().await.ok_or(Fate::Joined);
+            }
         }
         let mut waiting = lock(&slot.0);
         match waiting.fate {
@@ -189,7 +218,7 @@ impl Taken {
             waiting.event = Some(event);
             waiting.fate = Fate::Handle;
             // Not joined again: one of them may be what fails.
-            waiting.joins = false;
+            waiting.joins = Joins::Nothing;
         }
     }
 }
@@ -205,9 +234,9 @@ async fn joined(
     longest: Duration,
 ) -> Option<Taken> {
     let mut stop = stop.subscribe();
-    let (sender, first) = {
+    let (sender, first, kind) = {
         let waiting = lock(&slot.0);
-        (waiting.sender.clone(), waiting.arrived)
+        (waiting.sender.clone(), waiting.arrived, waiting.joins)
     };
     loop {
         let waiting = lanes.waiting(conversation);
@@ -222,8 +251,8 @@ async fn joined(
             if !same {
                 continue;
             }
-            if !joins {
-                // A command or a file: what was written before it is complete.
+            if joins != kind {
+                // A command, or a file after words: what came before it is complete.
                 flush = true;
                 break;
             }
@@ -272,8 +301,11 @@ fn take_all(slot: &Slot, group: Vec<Slot>) -> Option<Taken> {
 
 /// Adds a message to the one before it: the answer goes to the newest.
 fn join(first: &mut Message, next: &Message) {
-    first.text.push('\n');
+    if first.attachments.is_empty() || !first.text.is_empty() && !next.text.is_empty() {
+        first.text.push('\n');
+    }
     first.text.push_str(&next.text);
+    first.attachments.extend_from_slice(&next.attachments);
     // Marks of the parts do not fit the whole.
     first.formatted = None;
     let id: MessageId = std::mem::replace(&mut first.id, next.id.clone());

@@ -298,6 +298,9 @@ async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
         code.clone(),
         format!(" @kit {code}\n"),
         format!("it says https://t.me/kit?start={code}, what now"),
+        format!("my code is {code}, is it not?"),
+        format!("job {code} is done"),
+        format!("/run {code}"),
     ] {
         assert!(is_secret(text.clone()), "{text}");
     }
@@ -307,8 +310,8 @@ async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
         "/start campaign-7".to_owned(),
         "connect me, please".to_owned(),
         code[1..].to_owned(),
-        format!("job {code} is done"),
-        format!("/run {code}"),
+        format!("job x{code} is done"),
+        format!("/run {code}x"),
         "https://acme.example/?start=here".to_owned(),
     ] {
         assert!(!is_secret(text.clone()), "{text}");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use channel_core::{
     Addressed, Bound, ChannelId, ChannelInfo, ChatKind, Clock, Error, Event, EventKind, Grant,
-    Hold, Policy, Result, SenderKind, Verdict,
+    Hold, Policy, Raw, Result, SenderKind, Verdict,
 };
 
 use crate::access::{Access, DirectPolicy};
@@ -517,18 +517,32 @@ impl Policy for Gate {
     }
 
     fn is_secret(&self, event: &Event) -> bool {
-        let (EventKind::Message(message) | EventKind::Edited(message)) = &event.kind else {
-            return false;
+        // A code holds until somebody uses it, whoever shows it and wherever. Platforms bring
+        // words along that were said before: those that a reply quotes, such as ours with the
+        // code in them, and those that were changed or deleted.
+        let has_pairing = self.pairing.is_some();
+        let shows = |raw: &Raw| {
+            let text = std::str::from_utf8(raw.as_slice());
+            has_pairing && text.is_ok_and(Pairing::holds_code)
+        };
+        let (message, brings_more) = match &event.kind {
+            EventKind::Message(message) => (message, message.reply_to.is_some()),
+            EventKind::Edited(message) => (message, true),
+            EventKind::Deleted(deleted) => return shows(&deleted.raw),
+            EventKind::Action(action) => return shows(&action.raw),
+            EventKind::Unknown(unknown) => return shows(&unknown.raw),
+            _ => return false,
         };
         let connects = |identities: &Arc<dyn Identities>| identities.is_secret(message);
         if self.identities.as_ref().is_some_and(connects) {
             return true;
         }
-        // An invite holds until somebody uses it, whoever shows it and wherever. Strangers who
-        // were given a pairing code send it back; what they say is refused anyway.
+        // Strangers who were given a code write about it, and mistype it; what they say is
+        // refused anyway.
         let has_code = || self.asked.knows(&message.sender.account);
-        self.pairing.is_some()
-            && (Pairing::holds_invite(&message.text)
+        has_pairing
+            && (Pairing::holds_code(&message.text)
+                || brings_more && shows(&message.raw)
                 || message.chat.kind == ChatKind::Direct && has_code())
     }
 

@@ -11,45 +11,125 @@ const ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /// The bytes of salt before a digest.
 const SALT: usize = 16;
 
-/// The random symbols of an invite code, five bits each.
-pub(crate) const INVITE_RANDOM: usize = 12;
-/// The symbols of an invite code, with the ones that tell it from any other text.
-pub(crate) const INVITE_SYMBOLS: usize = 16;
-/// The bits of a symbol, and of all symbols that check an invite code.
+/// The bits of a symbol.
 const SYMBOL_BITS: usize = 5;
-const CHECK_BITS: usize = (INVITE_SYMBOLS - INVITE_RANDOM) * SYMBOL_BITS;
 
-/// A fresh invite code: random symbols, and four that follow from them. Whoever sees one knows
-/// it for a code, in any process and without a look at a store; they make no guess easier,
-/// because who guesses can work them out.
-pub(crate) fn invite(random: &dyn Random) -> String {
-    let mut code = generate(random, INVITE_RANDOM);
-    let data = code.chars().filter_map(value);
-    let check = check(data.fold(0, |all, value| all << SYMBOL_BITS | value));
-    for place in (0..INVITE_SYMBOLS - INVITE_RANDOM).rev() {
-        let index = check >> (place * SYMBOL_BITS) & 31;
-        let symbol = usize::try_from(index).ok().and_then(|at| ALPHABET.get(at));
-        code.extend(symbol.map(|symbol| char::from(*symbol)));
-    }
-    code
+/// What a code is for. The kinds differ in length, so that no code is of two kinds.
+///
+/// Random symbols come first, then symbols that follow from them. Whoever sees a code knows it
+/// for one, in any process and without a look at a store; they make no guess easier, because
+/// who guesses can work them out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `XXXXX-XXXXX-XXXXX`: ten random symbols, five to check them.
+    Pairing,
+    /// `XXXX-XXXX-XXXX-XXXX`: twelve random symbols, four to check them.
+    Invite,
 }
 
-/// Whether an invite code stands somewhere in a text, from the beginning of a word on, in any
-/// case, whatever stands between its symbols that is no letter and no digit. Of other runs of
-/// sixteen symbols it takes one in a million for a code.
-pub(crate) fn holds_invite(text: &str) -> bool {
-    const ALL: u128 = (1 << (INVITE_SYMBOLS * SYMBOL_BITS)) - 1;
-    const FIRST: u16 = 1 << (INVITE_SYMBOLS - 1);
+impl Kind {
+    /// The symbols that somebody would have to guess, five bits each.
+    pub(crate) const fn random(self) -> usize {
+        match self {
+            Self::Pairing => 10,
+            Self::Invite => 12,
+        }
+    }
+
+    /// The symbols that follow from them.
+    const fn checks(self) -> usize {
+        match self {
+            Self::Pairing => 5,
+            Self::Invite => 4,
+        }
+    }
+
+    /// All of them.
+    pub(crate) const fn symbols(self) -> usize {
+        self.random() + self.checks()
+    }
+
+    /// How many stand between two dashes.
+    const fn group(self) -> usize {
+        match self {
+            Self::Pairing => 5,
+            Self::Invite => 4,
+        }
+    }
+
+    /// The lowest bits of a run of symbols.
+    const fn low(symbols: usize) -> u128 {
+        (1 << (symbols * SYMBOL_BITS)) - 1
+    }
+
+    /// Bits that depend on all random ones: the end of `SplitMix64`, a bijection that mixes well.
+    const fn check(self, random: u64) -> u64 {
+        let mixed = (random ^ (random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) >> (64 - self.checks() * SYMBOL_BITS)
+    }
+
+    /// Whether the last symbols of a run are such a code.
+    fn ends(self, run: u128) -> bool {
+        let code = run & Self::low(self.symbols());
+        let random = u64::try_from(code >> (self.checks() * SYMBOL_BITS));
+        random.is_ok_and(|it| u128::from(self.check(it)) == code & Self::low(self.checks()))
+    }
+
+    /// A fresh code, without dashes.
+    pub(crate) fn fresh(self, random: &dyn Random) -> String {
+        let mut code = generate(random, self.random());
+        let values = code.chars().filter_map(value);
+        let check = self.check(values.fold(0, |all, value| all << SYMBOL_BITS | value));
+        for place in (0..self.checks()).rev() {
+            let index = check >> (place * SYMBOL_BITS) & 31;
+            let symbol = usize::try_from(index).ok().and_then(|at| ALPHABET.get(at));
+            code.extend(symbol.map(|symbol| char::from(*symbol)));
+        }
+        code
+    }
+
+    /// A code as people see it.
+    pub(crate) fn show(self, code: &str) -> String {
+        let symbols: Vec<char> = code.chars().collect();
+        let groups: Vec<String> = symbols
+            .chunks(self.group())
+            .map(|group| group.iter().collect())
+            .collect();
+        groups.join("-")
+    }
+
+    /// The symbols of a code as people type it, in upper case, if that is what a text is: with
+    /// the dashes where they belong, or without any. Whether it is right is not asked.
+    pub(crate) fn read(self, text: &str) -> Option<String> {
+        let text = text.trim();
+        let bare = text.replace('-', "").to_ascii_uppercase();
+        let fits = bare.len() == self.symbols()
+            && bare.bytes().all(|byte| ALPHABET.contains(&byte))
+            && (text.len() == bare.len() || text.eq_ignore_ascii_case(&self.show(&bare)));
+        fits.then_some(bare)
+    }
+}
+
+/// Whether a code stands somewhere in a text, from the beginning of a word on, in any case,
+/// whatever stands between its symbols that is no letter and no digit. Of other runs of sixteen
+/// symbols it takes one in a million for a code, of fifteen one in thirty-three million.
+pub(crate) fn holds_code(text: &str) -> bool {
+    const KINDS: [Kind; 2] = [Kind::Pairing, Kind::Invite];
     let (mut run, mut length) = (0_u128, 0_usize);
     // Which of the last symbols begin a word.
     let (mut begins, mut is_in_word) = (0_u16, false);
     for c in text.chars() {
         if let Some(value) = value(c) {
-            run = (run << SYMBOL_BITS | u128::from(value)) & ALL;
+            run = run << SYMBOL_BITS | u128::from(value);
             begins = begins << 1 | u16::from(!is_in_word);
             length += 1;
-            if length >= INVITE_SYMBOLS && begins & FIRST != 0 && is_invite(run) {
-                return true;
+            for kind in KINDS {
+                let symbols = kind.symbols();
+                let begins = begins >> (symbols - 1) & 1 == 1;
+                if length >= symbols && begins && kind.ends(run) {
+                    return true;
+                }
             }
         } else if c.is_alphanumeric() {
             length = 0;
@@ -57,19 +137,6 @@ pub(crate) fn holds_invite(text: &str) -> bool {
         is_in_word = c.is_ascii_alphanumeric();
     }
     false
-}
-
-/// Whether the last symbols follow from the first.
-fn is_invite(run: u128) -> bool {
-    let data = u64::try_from(run >> CHECK_BITS).unwrap_or(u64::MAX);
-    u128::from(check(data)) == run & ((1 << CHECK_BITS) - 1)
-}
-
-/// Twenty bits that depend on all sixty: the end of SplitMix64, a bijection that mixes well.
-const fn check(data: u64) -> u64 {
-    let mixed = (data ^ (data >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (mixed ^ (mixed >> 31)) >> (64 - CHECK_BITS)
 }
 
 /// The place of a symbol in the alphabet.
@@ -93,16 +160,6 @@ pub(crate) fn generate(random: &dyn Random, symbols: usize) -> String {
         .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
         .map(|symbol| char::from(*symbol))
         .collect()
-}
-
-/// So many symbols in upper case, if that is what somebody typed.
-pub(crate) fn read(text: &str, symbols: usize) -> Option<String> {
-    let text = text.trim();
-    let fits = text.len() == symbols
-        && text
-            .bytes()
-            .all(|byte| ALPHABET.contains(&byte.to_ascii_uppercase()));
-    fits.then(|| text.to_ascii_uppercase())
 }
 
 /// A code as it is kept: it can be recognised and not read.
@@ -199,63 +256,97 @@ mod tests {
     }
 
     #[test]
-    fn an_invite_code_is_known_wherever_it_stands_and_however_it_is_written() {
+    fn a_code_is_known_wherever_it_stands_and_however_it_is_written() {
         let random = SeededRandom::new(20_260_103);
-        for _ in 0..1000 {
-            let code = invite(&random);
-            assert_eq!(code.len(), INVITE_SYMBOLS);
+        for kind in [Kind::Pairing, Kind::Invite].repeat(1000) {
+            let code = kind.fresh(&random);
+            assert_eq!(code.len(), kind.symbols());
             let spaced: Vec<String> = code.chars().map(String::from).collect();
             for text in [
                 code.clone(),
                 code.to_lowercase(),
+                kind.show(&code),
+                format!("my code is {}, ok?", kind.show(&code).to_lowercase()),
                 format!("  {}\n", spaced.join(" ")),
                 format!("hello, is {}\u{2013}{} it?", &code[..4], &code[4..]),
                 format!("\u{9080}\u{8bf7}\u{7801}{code}\u{5417}"),
                 format!("https://acme.example/?invite={code}thanks"),
             ] {
-                assert!(holds_invite(&text), "{text}");
+                assert!(holds_code(&text), "{text}");
             }
-            assert!(!holds_invite(&code[1..]));
+            assert!(!holds_code(&code[1..]));
             assert!(
-                !holds_invite(&format!("X{code}")),
+                !holds_code(&format!("X{code}")),
                 "not the beginning of a word"
             );
-            assert!(!holds_invite(&format!("{}0{}", &code[..8], &code[8..])));
+            assert!(!holds_code(&format!("{}0{}", &code[..8], &code[8..])));
         }
     }
 
-    /// What only looks like a code is one in a million: the four symbols are twenty bits.
+    /// What only looks like a code: the symbols that check an invite are twenty bits, those of
+    /// a pairing code twenty-five.
     #[test]
     fn what_only_looks_like_a_code_is_taken_for_one_once_in_a_million() {
         let random = SeededRandom::new(20_260_104);
-        const TEXTS: u32 = 2_000_000;
-        let taken = (0..TEXTS)
-            .filter(|_| holds_invite(&generate(&random, INVITE_SYMBOLS)))
-            .count();
-        assert!(taken <= 10, "{taken} of {TEXTS}");
-        // A slip of one symbol is another text, as often as not by chance.
-        let code = invite(&random);
-        let slips = (0..INVITE_SYMBOLS).filter(|at| {
-            let other = if code[*at..].starts_with('A') {
-                "B"
-            } else {
-                "A"
-            };
-            holds_invite(&format!("{}{other}{}", &code[..*at], &code[at + 1..]))
-        });
-        assert_eq!(slips.count(), 0);
+        let kinds = [(Kind::Invite, 1_000_000, 7), (Kind::Pairing, 500_000, 1)];
+        for (kind, texts, most) in kinds {
+            let taken = (0..texts)
+                .filter(|_| holds_code(&generate(&random, kind.symbols())))
+                .count();
+            assert!(taken <= most, "{taken} of {texts}");
+            // A slip of one symbol is another text, as often as not by chance.
+            let code = kind.fresh(&random);
+            let slips = (0..kind.symbols()).filter(|at| {
+                let other = if code[*at..].starts_with('A') {
+                    "B"
+                } else {
+                    "A"
+                };
+                holds_code(&format!("{}{other}{}", &code[..*at], &code[at + 1..]))
+            });
+            assert_eq!(slips.count(), 0);
+        }
+    }
+
+    #[test]
+    fn a_code_is_read_with_its_dashes_or_without_any() {
+        let random = SeededRandom::new(20_260_105);
+        for kind in [Kind::Pairing, Kind::Invite] {
+            let code = kind.fresh(&random);
+            let shown = kind.show(&code);
+            for text in [&code, &shown, &shown.to_lowercase(), &format!(" {shown}\n")] {
+                assert_eq!(kind.read(text).as_ref(), Some(&code), "{text}");
+            }
+            let elsewhere = format!("{}-{}", &code[..1], &code[1..]);
+            for text in [
+                elsewhere.as_str(),
+                &code[1..],
+                &shown[1..],
+                &format!("{shown}A"),
+                &shown.replace('-', "--"),
+                &"é".repeat(kind.symbols() / 2),
+                "",
+            ] {
+                assert_eq!(kind.read(text), None, "{text}");
+            }
+        }
     }
 
     /// At full length: what a day of guessing is worth, with the lockout.
     #[test]
     fn a_day_of_guessing_succeeds_less_than_once_in_a_million_days() {
         let a_day = f64::from(24 * crate::Tries::LIMIT);
-        let space = |symbols: usize| 32_f64.powi(i32::try_from(symbols).unwrap());
+        // The symbols that check the others count for nothing: who guesses works them out.
+        let space = |kind: Kind| 32_f64.powi(i32::try_from(kind.random()).unwrap());
+        assert!(
+            space(Kind::Pairing) >= 2_f64.powi(50),
+            "50 bits where people type"
+        );
         // Three requests wait, ten invites are out; a hundred actors guess at once.
         let live = 3.0;
-        assert!(100.0 * a_day * live / space(super::super::CODE_SYMBOLS) < 1e-6);
+        assert!(100.0 * a_day * live / space(Kind::Pairing) < 1e-6);
         let live = 10.0;
-        assert!(100.0 * a_day * live / space(INVITE_RANDOM) < 1e-6);
+        assert!(100.0 * a_day * live / space(Kind::Invite) < 1e-6);
     }
 
     #[test]

@@ -14,9 +14,9 @@ use crate::audit::{Audit, AuditEvent};
 use crate::store::{
     Asked, Invite, MemoryPolicies, PairingRequest, PolicyStore, Tries, account_key, try_key,
 };
+use code::Kind;
 pub use code::SaltedHash;
 
-const CODE_SYMBOLS: usize = 8;
 /// How much of a shown name is kept, in characters.
 const NAME: usize = 128;
 
@@ -93,8 +93,8 @@ pub struct Pending {
 
 /// Lets strangers ask and administrators approve.
 ///
-/// A code is 8 of 32 symbols and holds for an hour; a sender gets one in ten minutes, three
-/// wait per platform. Five wrong codes in a row lock whoever types them for an hour. All of
+/// A code is `XXXXX-XXXXX-XXXXX`, of 32 symbols, and holds for an hour. Fifty bits are random;
+/// the rest marks it as a code. A sender gets one in ten minutes, three wait per platform. Five wrong codes in a row lock whoever types them for an hour. All of
 /// that is in a [`PolicyStore`]: in memory, unless [`keep_in`](Self::keep_in) names another.
 /// Several processes that share a store share everything, locks too.
 pub struct Pairing {
@@ -148,7 +148,7 @@ impl Pairing {
         if !fits(account) {
             return Ok(Requested::Waiting);
         }
-        let code = code::generate(self.random.as_ref(), CODE_SYMBOLS);
+        let code = Kind::Pairing.fresh(self.random.as_ref());
         let plain = |name: &str| {
             name.chars()
                 .filter(|c| !c.is_control())
@@ -165,7 +165,7 @@ impl Pairing {
         Ok(match self.store.ask(&request).await? {
             Asked::Kept => {
                 self.record("pairing_requested", false, account, None);
-                Requested::Code(Secret::new(code))
+                Requested::Code(Secret::new(Kind::Pairing.show(&code)))
             }
             Asked::TooSoon => Requested::Waiting,
             Asked::Full => Requested::Full,
@@ -189,7 +189,7 @@ impl Pairing {
         Ok(requests.into_iter().map(show).collect())
     }
 
-    /// Approves by code, in any case, or by request id. The actor is whoever approves: the
+    /// Approves by code, in any case and with or without its dashes, or by request id. The actor is whoever approves: the
     /// name of an administrator.
     ///
     /// # Errors
@@ -221,7 +221,7 @@ impl Pairing {
     }
 
     async fn approve_by_code(&self, actor: &str, code: &str) -> Result<AccountRef, ApprovalError> {
-        let code = code::read(code, CODE_SYMBOLS).ok_or(ApprovalError::Unknown)?;
+        let code = Kind::Pairing.read(code).ok_or(ApprovalError::Unknown)?;
         let requests = self.store.requests(self.clock.now()).await?;
         let found = requests.iter().find(|request| request.hash.is_of(&code));
         let id = &found.ok_or(ApprovalError::Unknown)?.id;
@@ -279,7 +279,7 @@ impl Pairing {
     ///
     /// `RateLimited` if ten are out on this platform, `Unavailable`.
     pub async fn invite(&self, actor: &str, platform: &Platform) -> Result<Secret> {
-        let code = code::invite(self.random.as_ref());
+        let code = Kind::Invite.fresh(self.random.as_ref());
         let invite = Invite {
             id: self.id(),
             platform: platform.clone(),
@@ -293,7 +293,7 @@ impl Pairing {
                 "ten invite codes of this platform are unused already",
             ));
         }
-        Ok(Secret::new(dashed(&code)))
+        Ok(Secret::new(Kind::Invite.show(&code)))
     }
 
     /// Takes an invite code that a stranger sent in a direct chat; `None` if the text does
@@ -328,11 +328,11 @@ impl Pairing {
         }
     }
 
-    /// Whether an invite code stands in a text, whoever issued it and whether it still holds.
-    /// Without I/O, and the same in every process.
+    /// Whether a pairing code or an invite code stands in a text, whoever issued it and whether
+    /// or not it still holds. Without I/O, and the same in every process.
     #[must_use]
-    pub fn holds_invite(text: &str) -> bool {
-        code::holds_invite(text)
+    pub fn holds_code(text: &str) -> bool {
+        code::holds_code(text)
     }
 
     async fn use_invite(&self, account: &AccountRef, code: &str) -> Result<Option<Invite>> {
@@ -396,16 +396,7 @@ fn is_id(text: &str) -> bool {
     text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-fn dashed(code: &str) -> String {
-    let symbols: Vec<char> = code.chars().collect();
-    let groups: Vec<String> = symbols.chunks(4).map(|it| it.iter().collect()).collect();
-    groups.join("-")
-}
-
 /// The symbols of an invite code. The dashes are needed: a word of sixteen letters is no try.
 fn undashed(text: &str) -> Option<String> {
-    let text = text.trim();
-    let mut groups = text.split('-');
-    let fits = text.len() == 19 && groups.all(|group| group.len() == 4);
-    fits.then(|| code::read(&text.replace('-', ""), code::INVITE_SYMBOLS))?
+    text.contains('-').then(|| Kind::Invite.read(text))?
 }

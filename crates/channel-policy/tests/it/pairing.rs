@@ -30,15 +30,16 @@ fn wrong(code: &str) -> String {
 }
 
 #[test]
-fn a_code_is_eight_symbols_that_nobody_confuses() {
+fn a_code_is_three_groups_of_five_symbols_that_nobody_confuses() {
     let clock = VirtualClock::new();
     let pairing = pairing(&clock);
     for n in 0..100 {
         let code = ask(&pairing, &n.to_string());
-        assert_eq!(code.len(), 8);
+        let groups: Vec<usize> = code.split('-').map(str::len).collect();
+        assert_eq!(groups, [5, 5, 5], "{code}");
         assert!(
             code.chars()
-                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+                .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-')
         );
         assert!(!code.contains(['0', 'O', '1', 'I']), "{code}");
         clock.advance(3601 * SECOND);
@@ -54,6 +55,8 @@ fn an_approved_sender_is_paired_and_nobody_else() {
     assert_eq!(pairing.approve("root", &typed), Ok(account("ada")));
     assert!(pairing.is_paired(&account("ada")));
     assert!(!pairing.is_paired(&account("eve")));
+    let bare = ask(&pairing, "bob").replace('-', "");
+    assert_eq!(pairing.approve("root", &bare), Ok(account("bob")));
     let elsewhere = channel_core::AccountRef::new(Platform::new("other"), "ada".into());
     assert!(!pairing.is_paired(&elsewhere));
     assert_eq!(
@@ -284,6 +287,7 @@ fn no_code_is_kept_shown_or_recorded() {
     );
     assert_eq!(ring.events()[1].actor.as_deref(), Some("root"));
     assert_absent(&code, &written);
+    assert_absent(&code.replace('-', ""), &written);
     assert_absent(invite.expose(), &written);
     assert_absent(&invite.expose().replace('-', ""), &written);
 }
@@ -337,7 +341,8 @@ fn a_day_of_guessing_gets_five_tries_an_hour_and_harms_nobody() {
             ask(&pairing, "target");
         }
         for second in 0..60 {
-            let guess = format!("AAAA{:04}", (minute * 60 + second) % 8999 + 1000);
+            let guess = (minute * 60 + second) % 8999 + 1000;
+            let guess = format!("AAAAA-AAAAA-A{guess:04}");
             let guess = guess.replace(['0', '1'], "Z");
             if pairing.approve("eve", &guess) != Err(ApprovalError::Locked) {
                 looked_up += 1;

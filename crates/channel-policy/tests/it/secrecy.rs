@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use channel_core::{Addressed, Event, EventKind, Message, Policy as _};
-use channel_policy::{AccessConfig, DirectPolicy, Gate, Pairing};
+use channel_core::{
+    Addressed, Deleted, Event, EventKind, Message, Policy as _, Quoted, Raw, Unknown,
+};
+use channel_policy::{AccessConfig, DirectPolicy, Gate, Pairing, Requested};
 use channel_testkit::VirtualClock;
 
 use crate::fixture::{ACME, Desk, account, direct, event, group, judge, random, reason};
@@ -26,25 +28,43 @@ fn is_secret(gate: &Gate, message: Message) -> bool {
     gate.is_secret(&event(message))
 }
 
+fn pairing_code(desk: &Desk, sender: &str) -> String {
+    match desk.request(&account(sender), None) {
+        Requested::Code(code) => code.expose().to_owned(),
+        other => panic!("no code: {other:?}"),
+    }
+}
+
 #[test]
-fn an_invite_code_is_a_secret_whoever_shows_it_and_wherever() {
+fn a_code_is_a_secret_whoever_shows_it_and_wherever() {
     let (gate, desk) = gate();
-    let code = desk.invite("root", &ACME).unwrap().expose().to_owned();
+    // The gate has never heard of who asks: it happened in another process.
+    let codes = [
+        desk.invite("root", &ACME).unwrap().expose().to_owned(),
+        pairing_code(&desk, "stranger"),
+    ];
+    for code in codes {
+        is_secret_everywhere(&gate, &code);
+    }
+}
+
+fn is_secret_everywhere(gate: &Gate, code: &str) {
     for text in [
-        code.clone(),
+        code.to_owned(),
         code.to_lowercase(),
         code.replace('-', ""),
+        format!("my code is {code}, please let me in"),
         format!("is it {}?", code.replace('-', " ")),
     ] {
         for sender in ["ada", "eve"] {
-            assert!(is_secret(&gate, direct(sender, &text)), "{text}");
+            assert!(is_secret(gate, direct(sender, &text)), "{text}");
             assert!(
-                is_secret(&gate, group(sender, &text, Addressed::No)),
+                is_secret(gate, group(sender, &text, Addressed::No)),
                 "{text}"
             );
         }
     }
-    let edited = EventKind::Edited(Box::new(direct("eve", &code)));
+    let edited = EventKind::Edited(Box::new(direct("eve", code)));
     assert!(gate.is_secret(&Event::new("e".into(), "acme".into(), edited)));
 }
 
@@ -55,6 +75,49 @@ fn a_process_that_has_never_heard_of_a_code_knows_it_for_one() {
     let (here, _) = gate();
     let code = elsewhere.invite("root", &ACME).unwrap();
     assert!(is_secret(&here, direct("eve", code.expose())));
+    let code = pairing_code(&elsewhere, "eve");
+    assert!(is_secret(&here, direct("eve", &code)));
+    assert!(!is_secret(&here, direct("eve", "hello")));
+}
+
+/// The platform sends the quoted words along, and they are part of what is kept.
+#[test]
+fn a_reply_that_quotes_a_code_is_a_secret() {
+    let (_, elsewhere) = gate();
+    let (here, _) = gate();
+    let code = pairing_code(&elsewhere, "eve");
+    let quoting = |words: &str| {
+        let mut reply = direct("eve", "what is this?");
+        reply.reply_to = Some(Quoted::new("m".into(), true));
+        let raw = format!(r#"{{"text":"what is this?","quoted":{{"text":"{words}"}}}}"#);
+        reply.raw = Raw::new(raw.into_bytes().into());
+        reply
+    };
+    assert!(is_secret(&here, quoting(&format!("Your code is {code}."))));
+    assert!(!is_secret(&here, quoting("Hello there.")));
+}
+
+/// Platforms tell what a message was before it was changed, or deleted.
+#[test]
+fn an_event_that_brings_a_code_along_is_a_secret() {
+    let (_, elsewhere) = gate();
+    let (here, _) = gate();
+    let code = pairing_code(&elsewhere, "eve");
+    for (words, wanted) in [(code.as_str(), true), ("hello", false)] {
+        let raw = format!(r#"{{"text":"never mind","before":{{"text":"it is {words}"}}}}"#);
+        let raw = Raw::new(raw.into_bytes().into());
+        let mut edited = direct("eve", "never mind");
+        edited.raw = raw.clone();
+        let kinds = [
+            EventKind::Edited(Box::new(edited)),
+            EventKind::Deleted(Box::new(Deleted::new(Vec::new(), raw.clone()))),
+            EventKind::Unknown(Box::new(Unknown::new("pinned", raw))),
+        ];
+        for kind in kinds {
+            let event = Event::new("e".into(), "acme".into(), kind);
+            assert_eq!(here.is_secret(&event), wanted, "{event:?}");
+        }
+    }
 }
 
 #[test]
@@ -63,6 +126,7 @@ fn what_only_looks_like_a_code_is_kept_like_any_message() {
     for text in [
         "hello",
         "ABCD-EFGH-JKLM-NPQR",
+        "ABCDE-FGHJK-LMNPQ",
         "order 2345-6789-2345-6789",
         "the quick brown fox jumps, then stays there and sleeps well",
     ] {
@@ -76,7 +140,7 @@ fn what_only_looks_like_a_code_is_kept_like_any_message() {
     let code = desk.invite("root", &ACME).unwrap();
     assert!(
         !is_secret(&closed, direct("ada", code.expose())),
-        "where there are no invites there is nothing to hide"
+        "where there are no codes there is nothing to hide"
     );
 }
 
@@ -86,13 +150,13 @@ fn a_stranger_with_a_pairing_code_is_not_written_down_until_paired() {
     assert!(!is_secret(&gate, direct("eve", "hi")));
     assert_eq!(reason(&gate, direct("eve", "hi")), "pairing_requested");
     assert!(
-        is_secret(&gate, direct("eve", "ABCD2345")),
+        is_secret(&gate, direct("eve", "ABCDE-23456-ABCDE")),
         "it may be the code"
     );
-    assert!(!is_secret(&gate, direct("bob", "ABCD2345")));
+    assert!(!is_secret(&gate, direct("bob", "ABCDE-23456-ABCDE")));
     assert!(!is_secret(&gate, group("eve", "hi", Addressed::Mention)));
     let id = desk.pending()[0].id.clone();
     assert_eq!(desk.approve("root", &id), Ok(account("eve")));
     judge(&gate, direct("eve", "hi"));
-    assert!(!is_secret(&gate, direct("eve", "ABCD2345")));
+    assert!(!is_secret(&gate, direct("eve", "ABCDE-23456-ABCDE")));
 }

@@ -298,3 +298,38 @@ async fn a_full_bot_reads_no_further_and_goes_on_when_there_is_room() {
     channel.wait_for_sent(10).await;
     running.stop().await;
 }
+
+/// A bot without room would be deaf: the default stands in for a slip.
+#[tokio::test]
+async fn a_capacity_of_nothing_counts_as_the_default() {
+    let channel = MemoryChannel::new();
+    let gate = Arc::new(Semaphore::new(0));
+    let gate_in = Arc::clone(&gate);
+    let running = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .capacity(0)
+        .on_message(move |message| {
+            let gate = Arc::clone(&gate_in);
+            async move {
+                gate.acquire().await?.forget();
+                message.reply("done").await?;
+                Ok(())
+            }
+        })
+        .start()
+        .await
+        .unwrap();
+    for n in 0..1001 {
+        channel.user(&format!("user-{n}")).says("hello");
+    }
+    while running.status()[0].counters.received < 1000 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(running.status()[0].counters.received, 1000);
+    gate.add_permits(1001);
+    channel.wait_for_sent(1001).await;
+    running.stop().await;
+}

@@ -24,8 +24,11 @@ async fn repeats(
                     gate.acquire().await?.forget();
                 }
                 let joined = message.joined.len();
+                let files: Vec<_> = message.attachments.iter().collect();
+                let files = files.iter().filter_map(|file| file.name.as_deref());
+                let files: String = files.map(|name| format!(" +{name}")).collect();
                 message
-                    .reply(format!("{} [{joined}]", message.text))
+                    .reply(format!("{} [{joined}]{files}", message.text))
                     .await?;
                 Ok(())
             }
@@ -138,6 +141,55 @@ async fn a_command_flushes_what_waits_and_runs_alone() {
     ada.says("/now");
     channel.wait_for_sent(2).await;
     assert_eq!(channel.texts(), ["one\ntwo [1]", "/now [0]"]);
+    running.stop().await;
+}
+
+/// Platforms send one message for each file of an album.
+#[tokio::test]
+async fn files_that_come_together_are_one_turn() {
+    let (clock, transport) = debounced();
+    let (channel, gate) = (MemoryChannel::new(), Arc::new(Semaphore::new(0)));
+    let running = repeats(&channel, Overlap::debounce(), &gate, Some(transport)).await;
+    let ada = channel.user("ada");
+    for (name, caption) in [("a", "look"), ("b", ""), ("c", "three")] {
+        ada.sends_file(name, "bytes", caption);
+        settle().await;
+        clock.advance(Duration::from_millis(749));
+        settle().await;
+    }
+    assert!(channel.texts().is_empty(), "the sender is not quiet yet");
+    clock.advance(Duration::from_millis(1));
+    channel.wait_for_sent(1).await;
+    assert_eq!(channel.texts(), ["look\nthree [2] +a +b +c"]);
+    settle().await;
+    // One that comes later is a turn of its own.
+    ada.sends_file("d", "bytes", "");
+    settle().await;
+    clock.advance(Duration::from_millis(750));
+    channel.wait_for_sent(2).await;
+    assert_eq!(channel.texts()[1], " [0] +d");
+    running.stop().await;
+    assert_eq!(channel.unacknowledged(), 0);
+}
+
+#[tokio::test]
+async fn files_keep_their_order_among_words_and_commands() {
+    let (clock, transport) = debounced();
+    let (channel, gate) = (MemoryChannel::new(), Arc::new(Semaphore::new(0)));
+    let running = repeats(&channel, Overlap::debounce(), &gate, Some(transport)).await;
+    let ada = channel.user("ada");
+    ada.says("one");
+    ada.sends_file("a", "bytes", "");
+    ada.sends_file("b", "bytes", "");
+    ada.says("/now");
+    ada.says("two");
+    ada.says("three");
+    channel.wait_for_sent(3).await;
+    settle().await;
+    clock.advance(Duration::from_millis(800));
+    channel.wait_for_sent(4).await;
+    let all = ["one [0]", " [1] +a +b", "/now [0]", "two\nthree [1]"];
+    assert_eq!(channel.texts(), all);
     running.stop().await;
 }
 

@@ -10,11 +10,13 @@ use std::time::Duration;
 use channel_binding::{Bindings, ConnectGate, ConnectPlatform, SqlBindings};
 use channel_emulator::telegram::{Author, Group, Place, TelegramConfig};
 use channel_emulator::{Telegram, TelegramServer};
-use channel_kit::core::{OwnerId, Platform, Secret};
+use channel_kit::core::{AccountRef, OwnerId, Platform, Secret};
 use channel_kit::http::transport;
 use channel_kit::prelude::SqliteStore;
 use channel_kit::runtime::Bot;
-use channel_policy::{AccessConfig, AuditRing, DirectPolicy, Gate, Pairing, PolicyStore};
+use channel_policy::{
+    AccessConfig, AuditRing, DirectPolicy, Gate, Pairing, PolicyStore, Requested,
+};
 use channel_testkit::{canary, find_secret};
 
 /// The folder of the run; its presence says that this is the process that is watched.
@@ -122,7 +124,13 @@ impl Run {
         let telegram = Telegram::start(TelegramConfig::default()).await.unwrap();
         let token = format!("7000000001:{}", canary());
         let bot = telegram.add_bot(&token, "acme_bot").unwrap();
-        for (id, name) in [(42, "Ada"), (43, "Bob"), (44, "Eve"), (45, "Cleo")] {
+        for (id, name) in [
+            (42, "Ada"),
+            (43, "Bob"),
+            (44, "Eve"),
+            (45, "Cleo"),
+            (46, "Dora"),
+        ] {
             telegram.user(id, name);
         }
         telegram
@@ -222,6 +230,27 @@ impl Run {
         update.await.unwrap();
     }
 
+    /// What somebody is given by another process, or by this one before it started again: the
+    /// gate here has not heard of it.
+    async fn asked_elsewhere(&mut self, user: i64) -> String {
+        let account = AccountRef::new(TELEGRAM, user.to_string().into());
+        let asked = self.pairing.request(&account, None).await.unwrap();
+        let code = match asked {
+            Requested::Code(code) => Some(code),
+            _ => None,
+        };
+        self.pairing_code(code.unwrap().expose())
+    }
+
+    /// The code must be nowhere, however it is written.
+    fn pairing_code(&mut self, code: &str) -> String {
+        assert_eq!(code.len(), 17, "a code");
+        self.secrets.push(code.to_owned());
+        self.secrets.push(code.replace('-', ""));
+        self.secrets.push(code.to_lowercase());
+        code.to_owned()
+    }
+
     async fn invite(&mut self) -> String {
         let code = self.pairing.invite("root", &TELEGRAM).await.unwrap();
         let code = code.expose().to_owned();
@@ -246,7 +275,7 @@ impl Run {
         let asked = self.says(42, "hello").await;
         let code = asked.split(' ').nth(4).unwrap().trim_end_matches('.');
         self.pairing.approve("root", code).await.unwrap();
-        self.secrets.push(code.to_owned());
+        self.pairing_code(code);
         let marker = self.marker.clone();
         assert_eq!(self.says(42, &marker).await, format!("you said: {marker}"));
 
@@ -255,9 +284,16 @@ impl Run {
         assert_eq!(self.says(43, &invite).await, "You are connected now.");
         let waiting = self.says(44, "hello").await;
         let code = waiting.split(' ').nth(4).unwrap().trim_end_matches('.');
-        self.secrets.push(code.to_owned());
-        self.is_ignored(44, code).await;
+        let code = self.pairing_code(code);
+        self.is_ignored(44, &code).await;
         self.is_ignored(44, &format!("my code is {code}")).await;
+        // One whom this process has given nothing, and whom it hears for the first time.
+        let code = self.asked_elsewhere(46).await;
+        self.is_ignored(46, &code).await;
+        self.telegram.group_text(TEAM, 46, &code).unwrap();
+        // By one who may talk, to whom it was shown.
+        let shown = format!("Dora has {}, what now?", code.to_lowercase());
+        assert_eq!(self.says(42, &shown).await, format!("you said: {shown}"));
         for _ in 0..5 {
             self.is_ignored(44, "AAAA-BBBB-CCCC-DDDD").await;
         }
@@ -290,6 +326,7 @@ impl Run {
             format!("start {code}"),
             format!("/connect {code}"),
             format!("https://t.me/acme_bot?start={code}"),
+            format!("my code is {code}, is it not?"),
         ] {
             assert_eq!(self.says(42, &text).await, format!("you said: {text}"));
         }
