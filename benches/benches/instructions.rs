@@ -8,12 +8,18 @@ use std::hint::black_box;
 
 use benches::bot::World;
 use benches::canned::Canned;
-use benches::{bot, dingtalk, standard, telegram, text};
+use benches::discord::{self, Kind, Wire};
+use benches::{bot, dingtalk, feishu, hooks, line, slack, standard, telegram, text, wecom};
 use bytes::Bytes;
-use channel_core::{ChannelId, Message, Received, Result, SenderId};
+use channel_core::{Channel, ChannelId, Message, Received, Result, SenderId};
+use channel_discord::Discord;
 use channel_telegram::Telegram;
 use futures_core::stream::BoxStream;
 use gungraun::{library_benchmark, library_benchmark_group, main};
+use hmac::Hmac;
+use http::Request;
+use sha2::Sha256;
+use tokio_tungstenite::WebSocketStream;
 
 type Stream = BoxStream<'static, Result<Received>>;
 
@@ -124,6 +130,105 @@ fn dingtalk_frame_floor(frame: &[u8]) -> bool {
     (0..100).all(|_| black_box(dingtalk::floor(black_box(frame))).is_some())
 }
 
+type Requests = Vec<Request<Bytes>>;
+
+/// A channel behind a webhook, and requests to it.
+fn hooked<C: Channel + 'static>(
+    channel: Result<C>,
+    requests: Requests,
+) -> (Box<dyn Channel>, Requests) {
+    (Box::new(channel.expect("the settings are right")), requests)
+}
+
+fn receive((channel, requests): &(Box<dyn Channel>, Requests)) -> usize {
+    let webhook = channel.as_webhook().expect("it has one");
+    hooks::receive(webhook, requests)
+}
+
+#[library_benchmark]
+#[bench::messages(hooked(slack::channel(), slack::requests()))]
+fn slack_webhook(hooked: (Box<dyn Channel>, Requests)) -> usize {
+    receive(&hooked)
+}
+
+#[library_benchmark]
+#[bench::messages((hooks::keyed(), slack::requests()))]
+fn slack_webhook_floor((keyed, requests): (Hmac<Sha256>, Requests)) -> usize {
+    slack::floor::receive(&keyed, &requests)
+}
+
+#[library_benchmark]
+#[bench::messages(hooked(line::channel(), line::requests()))]
+fn line_webhook(hooked: (Box<dyn Channel>, Requests)) -> usize {
+    receive(&hooked)
+}
+
+#[library_benchmark]
+#[bench::messages((hooks::keyed(), line::requests()))]
+fn line_webhook_floor((keyed, requests): (Hmac<Sha256>, Requests)) -> usize {
+    line::floor::receive(&keyed, &requests)
+}
+
+#[library_benchmark]
+#[bench::messages(hooked(wecom::channel(), wecom::requests()))]
+fn wecom_callback(hooked: (Box<dyn Channel>, Requests)) -> usize {
+    receive(&hooked)
+}
+
+#[library_benchmark]
+#[bench::messages((wecom::floor::key(), wecom::requests()))]
+fn wecom_callback_floor((key, requests): ([u8; 32], Requests)) -> usize {
+    wecom::floor::receive(&key, &requests)
+}
+
+#[library_benchmark]
+#[bench::messages(hooked(feishu::channel(), feishu::requests()))]
+fn feishu_webhook(hooked: (Box<dyn Channel>, Requests)) -> usize {
+    receive(&hooked)
+}
+
+#[library_benchmark]
+#[bench::messages((feishu::floor::key(), feishu::requests()))]
+fn feishu_webhook_floor((key, requests): ([u8; 32], Requests)) -> usize {
+    feishu::floor::receive(&key, &requests)
+}
+
+#[library_benchmark]
+#[bench::messages(feishu::frames())]
+fn feishu_frame(frames: Vec<Bytes>) -> usize {
+    feishu::decode(&frames)
+}
+
+#[library_benchmark]
+#[bench::messages(feishu::frames())]
+fn feishu_frame_floor(frames: Vec<Bytes>) -> usize {
+    feishu::floor::decode(&frames)
+}
+
+#[library_benchmark]
+#[bench::messages(discord::stream(Kind::Message))]
+fn discord_dispatch((_discord, mut stream): (Discord, Stream)) -> usize {
+    discord::receive(&mut stream, |event| drop(black_box(event)))
+}
+
+#[library_benchmark]
+#[bench::messages(discord::floor::socket(Kind::Message))]
+fn discord_dispatch_floor(mut socket: WebSocketStream<Wire>) -> usize {
+    discord::floor::decode(&mut socket)
+}
+
+#[library_benchmark]
+#[bench::presences(discord::stream(Kind::Presence))]
+fn discord_unhandled((_discord, mut stream): (Discord, Stream)) -> usize {
+    discord::receive(&mut stream, |event| drop(black_box(event)))
+}
+
+#[library_benchmark]
+#[bench::presences(discord::floor::socket(Kind::Presence))]
+fn discord_unhandled_floor(mut socket: WebSocketStream<Wire>) -> usize {
+    discord::floor::skip(&mut socket)
+}
+
 library_benchmark_group!(
     name = paths,
     benchmarks = [
@@ -140,7 +245,21 @@ library_benchmark_group!(
         standard_frame,
         standard_frame_floor,
         dingtalk_frame,
-        dingtalk_frame_floor
+        dingtalk_frame_floor,
+        slack_webhook,
+        slack_webhook_floor,
+        line_webhook,
+        line_webhook_floor,
+        wecom_callback,
+        wecom_callback_floor,
+        feishu_webhook,
+        feishu_webhook_floor,
+        feishu_frame,
+        feishu_frame_floor,
+        discord_dispatch,
+        discord_dispatch_floor,
+        discord_unhandled,
+        discord_unhandled_floor
     ]
 );
 main!(library_benchmark_groups = paths);

@@ -1,15 +1,18 @@
-//! Doors for the fuzzer into what is private.
+//! Doors for the fuzzer and the benches into what is private.
 
 /// What reads bytes that nobody has vouched for.
 pub mod fuzz {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use channel_core::Secret;
+    use channel_core::{ChannelId, Event, Proof, Raw, Secret};
 
+    use crate::PLATFORM;
     use crate::crypto::Cipher;
     use crate::frame::Frame;
+    use crate::inbound::Reader;
     use crate::reassembly::{Added, Reassembly};
+    use crate::wire::Envelope;
 
     /// Reads frames, each of a length that its first two bytes tell, and puts their events
     /// together; how many bytes of events there were. `None` if a frame that was written is
@@ -35,6 +38,27 @@ pub mod fuzz {
             }
         }
         Some(whole)
+    }
+
+    /// What a frame brings that holds a whole event; `None` if it cannot be read.
+    #[must_use]
+    pub fn event(frame: Bytes, app: &str, me: &str) -> Option<Event> {
+        let frame = Frame::read(frame)?;
+        let Added::Whole(payload) = Reassembly::default().add(&frame, Duration::ZERO) else {
+            return None;
+        };
+        let raw = Raw::new(payload);
+        let text = std::str::from_utf8(raw.as_slice()).ok()?;
+        let envelope: Envelope<'_> = serde_json::from_str(text).ok()?;
+        let channel = ChannelId::new(PLATFORM.as_str());
+        let reader = Reader {
+            channel: &channel,
+            app,
+            me: Some(me),
+            memory: None,
+            proof: Proof::Asserted,
+        };
+        reader.events(&envelope, &raw)?.pop()
     }
 
     /// Opens a sealed text with a key.

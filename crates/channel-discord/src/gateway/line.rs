@@ -26,7 +26,7 @@ use super::kinds::Kind;
 use super::shard::Shard;
 use crate::inbound::Reader;
 use crate::shared::Shared;
-use crate::wire::{self, Id, Str, careful, head};
+use crate::wire::{self, Id, Str, careful, front, head};
 use crate::{deferral, interaction, limits};
 
 /// The wait after a loss, as it is announced; the socket spreads it.
@@ -181,6 +181,9 @@ impl Line {
         if self.socket.current() != Some(socket) {
             return;
         }
+        if front(&bytes).is_some_and(|begun| self.passes_over(&begun)) {
+            return;
+        }
         let Some(read) = std::str::from_utf8(&bytes).ok().and_then(head) else {
             tracing::warn!(channel = %self.shared.info.id, "a frame cannot be decoded");
             return;
@@ -222,6 +225,24 @@ impl Line {
         }
     }
 
+    /// Whether this is an event that nobody wants. Most are, in large servers: of those no
+    /// more is looked at.
+    fn passes_over(&self, begun: &wire::Frame<'_>) -> bool {
+        let (0, Some(seq)) = (begun.op, begun.seq) else {
+            return false;
+        };
+        let is_unwanted = Kind::of(begun.name) == Kind::Ignored && !self.is_asked_for(begun.name);
+        if is_unwanted && self.acks.as_ref().is_some_and(|acks| acks.read(seq)) {
+            self.shared.ignore();
+        }
+        is_unwanted
+    }
+
+    fn is_asked_for(&self, name: &str) -> bool {
+        let asked_for = &self.shared.config.raw_events;
+        asked_for.iter().any(|it| it == name)
+    }
+
     fn dispatch(&mut self, read: &wire::Frame<'_>, bytes: &Bytes) {
         let Some(seq) = read.seq else {
             tracing::warn!(channel = %self.shared.info.id, "an event has no number");
@@ -245,16 +266,7 @@ impl Line {
                 self.shard.gap(now);
                 self.well();
             }
-            Kind::Ignored
-                if !self
-                    .shared
-                    .config
-                    .raw_events
-                    .iter()
-                    .any(|it| it == read.name) =>
-            {
-                self.shared.ignore();
-            }
+            Kind::Ignored if !self.is_asked_for(read.name) => self.shared.ignore(),
             _ => self.hand_out(kind, read, seq, bytes),
         }
     }

@@ -5,6 +5,8 @@ mod interaction;
 mod message;
 mod text;
 
+#[cfg(feature = "net")]
+pub(crate) use frame::front;
 pub(crate) use frame::{Frame, careful, head};
 pub(crate) use interaction::{Component, Data, Interaction, Option_};
 pub(crate) use message::{
