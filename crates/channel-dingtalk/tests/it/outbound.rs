@@ -423,7 +423,7 @@ fn parts_and_pace_are_declared() {
         .rules_for(&robot, channel_core::Call::Send)
         .map(|(_, rule)| (rule.bucket.rate.count, rule.bucket.rate.per.as_secs()))
         .collect();
-    assert_eq!(rules, [(20, 60), (20, 1)]);
+    assert_eq!(rules, [(15, 60), (20, 1)]);
     let staff = DIRECT.into();
     assert_eq!(
         pacing.rules_for(&staff, channel_core::Call::Send).count(),
