@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use channel_core::{
-    Actions as _, Addressed, Body, Button, Channel as _, Connection, Delete as _,
-    Destination, ErrorKind, Event, EventKind, Events as _, Intake, Media as _, Message,
-    OutboundMessage, Proof, React as _, Received, Refused, Result, Stream as _, Target, Upload,
+    Actions as _, Addressed, Body, Button, Channel as _, Connection, Delete as _, Destination,
+    ErrorKind, Event, EventKind, Events as _, Intake, Media as _, Message, OutboundMessage, Proof,
+    React as _, Received, Refused, Result, Stream as _, Target, Upload,
 };
 use channel_dingtalk::{DingTalk, DingTalkBuilder, GroupRobot, Mode};
 use channel_emulator::dingtalk::{
@@ -340,7 +340,9 @@ async fn a_streamed_answer_grows_in_one_card_to_its_end() {
         assert_eq!(world.said()[number], one("one two three four", Via::Card));
         let cards = world.server.cards(APP);
         assert_eq!(cards.len(), number + 1);
-        let card = world.server.card(world.sent()[number].card.as_ref().unwrap());
+        let card = world
+            .server
+            .card(world.sent()[number].card.as_ref().unwrap());
         let card = card.unwrap();
         assert!(card.is_final && !card.is_error);
         assert_eq!(card.variables["flowStatus"], "3");
@@ -512,7 +514,10 @@ async fn wrong_credentials_and_an_app_that_may_not_stop_at_once() {
     let wrong = || builder(&server).app(APP, "wrong").build().unwrap();
     let remedy = "copy both from the developer console";
     stops(wrong(), ErrorKind::Unauthenticated, remedy).await;
-    assert_eq!(server.calls()[0].answer.as_ref().unwrap()["code"], "authFailed");
+    assert_eq!(
+        server.calls()[0].answer.as_ref().unwrap()["code"],
+        "authFailed"
+    );
     let error = wrong().probe().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unauthenticated);
     assert!(error.to_string().contains(remedy), "{error}");
@@ -583,9 +588,7 @@ async fn what_comes_twice_late_or_again_is_one_event() {
         .server
         .wait_for(PATIENCE, |it| (it.pending(APP) == 0).then_some(()));
     pending.await.unwrap();
-    let event = world
-        .server
-        .event(APP, "chat_add_member", json!({"x": 1}));
+    let event = world.server.event(APP, "chat_add_member", json!({"x": 1}));
     let later = world.received().await;
     later.nak().await.unwrap();
     let again = world.next().await;
