@@ -62,7 +62,7 @@ impl Drill {
     async fn new() -> Self {
         let seconds = |seconds: u64| Duration::from_secs(seconds) / PACE;
         let config = DingtalkConfig::default()
-            .redelivery(seconds(16), 1000)
+            .redelivery(seconds(32), 1000)
             .heartbeat(seconds(20), seconds(30), seconds(90))
             .drain_grace(seconds(10));
         let server = Emulator::start(config).await.unwrap();
@@ -216,7 +216,7 @@ async fn a_platform_that_falls_silent_is_noticed_and_tells_everything_afterwards
     let attempts = drill.attempts();
     let began = drill.clock.elapsed();
     drill.server.faults().silent(true);
-    drill.tell(EVENTS);
+    drill.tell(EVENTS / 4);
     drill.until(|drill| drill.lost_at(began).is_some()).await;
     let red = drill.lost_at(began).unwrap() - began;
     assert!(red <= RED, "{red:?}");
