@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::demo::{Feed, post, says, start, started};
 
-const PLATFORMS: [&str; 5] = ["line", "slack", "discord", "feishu", "wecom"];
+const PLATFORMS: [&str; 6] = ["line", "slack", "discord", "feishu", "wecom", "dingtalk"];
 
 /// Whether the bot has said hello on a platform.
 fn is_greeting(news: &Value, platform: &str) -> bool {
