@@ -20,6 +20,7 @@ const ABOUT: About = About {
     markdown: true,
 };
 const APP: &str = "ding0001";
+const CORP: &str = "corp1";
 const PERSON: &str = "staff1";
 const TEMPLATE: &str = "answer.schema";
 /// The variable of the template that holds the words.
@@ -38,7 +39,7 @@ pub(super) async fn open(opening: &Opening<'_>) -> Result<Pair> {
     let server = Dingtalk::start(DingtalkConfig::default())
         .await
         .map_err(failed)?;
-    let app = NewApp::new(APP, secret.expose(), "channel-kit");
+    let app = NewApp::new(APP, secret.expose(), "channel-kit").robot(APP, CORP);
     server
         .add_app(&app.template(TEMPLATE, &[TEXT]))
         .map_err(failed)?;
@@ -60,7 +61,8 @@ impl Emulated for Chat {
         &ABOUT
     }
     fn person(&self) -> String {
-        PERSON.to_owned()
+        // The same staff id in another organisation is somebody else.
+        format!("{CORP}:{PERSON}")
     }
     fn say(&self, text: &str) -> Result<()> {
         done(self.server.say(APP, PERSON, text))
