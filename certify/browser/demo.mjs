@@ -23,7 +23,7 @@ const browser = await chromium.launch({
 });
 
 /** Platforms with words and buttons: webhook, sockets, gateway, long connections. */
-const OTHERS = ["line", "slack", "discord", "feishu", "wecom"];
+const OTHERS = ["line", "slack", "discord", "feishu", "wecom", "dingtalk"];
 
 const checks = [];
 const check = (name, options, work) => checks.push({ name, options, work });

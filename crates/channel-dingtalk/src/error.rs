@@ -55,6 +55,7 @@ pub(crate) const UNPUBLISHED: &str = "dingtalk does not let the app open a strea
 const SCOPE: &str = "the app lacks a permission: add the ones that the readme lists in the developer console, page Permissions, and publish a version";
 const ROBOT: &str =
     "dingtalk does not know the robot: set robot_code to the one on the console's robot page";
+const TEMPLATE: &str = "dingtalk does not have the card template: publish it in the card builder and set card_template_id to its id, ....schema";
 const TOKEN: &str = "dingtalk does not accept the access token";
 const FLOOD: &str = "dingtalk wants fewer requests";
 const REQUEST: &str = "dingtalk does not accept the request";
@@ -73,6 +74,7 @@ static TABLE: &[Row] = &[
     row(&["invalidparameter.userids.overmax"], ErrorKind::Invalid, Reason::Other, REQUEST),
     row(&["invalidparameter.userids*", "staffid.notexisted"], ErrorKind::NotFound, Reason::Other, "dingtalk does not know the person, or the robot is not visible to them"),
     row(&["invalidparameter.openconversationid*", "param.openspaceidinvalid"], ErrorKind::NotFound, Reason::Other, "there is no such conversation, or the robot is not in it"),
+    row(&["param.templateunpublished"], ErrorKind::Config, Reason::Other, TEMPLATE),
     row(&["invalidparameter*", "param*"], ErrorKind::Invalid, Reason::Other, REQUEST),
 ];
 

@@ -11,6 +11,7 @@
 mod bypass;
 mod conformance;
 mod drill;
+mod emulator;
 mod fake;
 mod hostile;
 mod outbound;
@@ -19,4 +20,5 @@ mod samples;
 mod secrets;
 mod shown;
 mod socket;
+mod sockets;
 mod stream;

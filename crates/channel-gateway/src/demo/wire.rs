@@ -90,8 +90,17 @@ pub(crate) struct Exchange {
     pub(crate) response_bytes: Bytes,
 }
 
-/// Headers and fields that hold credentials, whichever platform it is.
-const CREDENTIALS: [&str; 3] = ["app_secret", "access_token", "refresh_token"];
+/// Fields that hold credentials, whichever platform it is.
+const CREDENTIALS: [&str; 6] = [
+    "app_secret",
+    "access_token",
+    "refresh_token",
+    "appSecret",
+    "clientSecret",
+    "accessToken",
+];
+/// Parameters of addresses that do.
+const PARAMETERS: [&str; 3] = ["access_token", "appsecret", "session"];
 
 impl Exchange {
     /// A frame that a platform has taken, and its answer.
@@ -109,7 +118,8 @@ impl Exchange {
 fn headers(map: &HeaderMap) -> Vec<(String, String)> {
     map.iter()
         .map(|(name, value)| {
-            let value = match *name == AUTHORIZATION {
+            // Adapters mark what they put a token into.
+            let value = match *name == AUTHORIZATION || value.is_sensitive() {
                 true => "<token>".to_owned(),
                 false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
             };
@@ -141,10 +151,18 @@ pub(crate) struct RecordingHttp {
 }
 
 impl RecordingHttp {
-    /// The path of an address, with the token of the bot blotted out.
+    /// The path of an address, with the token of the bot and every other right blotted out.
     fn shown(&self, uri: &Uri) -> String {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        path.replace(self.secret.expose(), "<token>")
+        let path = path.replace(self.secret.expose(), "<token>");
+        let Some((path, query)) = path.split_once('?') else {
+            return path;
+        };
+        let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+            Some((name, _)) if PARAMETERS.contains(&name) => format!("{name}=<token>"),
+            _ => pair.to_owned(),
+        });
+        format!("{path}?{}", pairs.collect::<Vec<_>>().join("&"))
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::demo::{Feed, post, says, start, started};
 
-const PLATFORMS: [&str; 5] = ["line", "slack", "discord", "feishu", "wecom"];
+const PLATFORMS: [&str; 6] = ["line", "slack", "discord", "feishu", "wecom", "dingtalk"];
 
 /// Whether the bot has said hello on a platform.
 fn is_greeting(news: &Value, platform: &str) -> bool {
@@ -65,8 +65,17 @@ async fn every_platform_answers_what_is_typed_and_its_way_is_told() {
         let call = &trace["calls"][0];
         let sent = call["exchanges"][0]["request"]["text"].as_str().unwrap();
         assert!(sent.contains("echo: hello"), "{platform}: {call}");
+        let address = call["exchanges"][0]["address"].as_str().unwrap();
+        let query = address.split_once('?').map_or("", |(_, query)| query);
+        assert!(
+            query.is_empty() || query == "session=<token>",
+            "{platform}: {address}"
+        );
         let headers = call["exchanges"][0]["request_headers"].as_array().unwrap();
-        let tokens = headers.iter().filter(|pair| pair[0] == "authorization");
+        let tokens = headers.iter().filter(|pair| {
+            let name = pair[0].as_str().unwrap();
+            name == "authorization" || name.ends_with("token")
+        });
         assert!(
             tokens.into_iter().all(|pair| pair[1] == "<token>"),
             "{platform}"

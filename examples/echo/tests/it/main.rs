@@ -7,6 +7,7 @@
 )]
 
 mod crash;
+mod dingtalk;
 mod discord;
 mod disk;
 mod durable;

@@ -1,5 +1,6 @@
 //! Emulated platforms on the page: one seam for all of them.
 
+mod dingtalk;
 mod discord;
 mod feishu;
 mod line;
@@ -12,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{Channel, Error, ErrorKind, Random, Result, Secret, Transport, async_trait};
-use channel_emulator::{DiscordServer, FeishuServer, LineServer, SlackServer, WecomServer};
+use channel_emulator::{
+    DingtalkServer, DiscordServer, FeishuServer, LineServer, SlackServer, WecomServer,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -122,7 +125,8 @@ served!(
     SlackServer,
     DiscordServer,
     FeishuServer,
-    WecomServer
+    WecomServer,
+    DingtalkServer
 );
 
 /// A platform and the channel that talks to it.
@@ -150,6 +154,7 @@ pub(crate) async fn open(opening: &Opening<'_>) -> Result<Vec<Pair>> {
         discord::open(opening).await?,
         feishu::open(opening).await?,
         wecom::open(opening).await?,
+        dingtalk::open(opening).await?,
     ])
 }
 
