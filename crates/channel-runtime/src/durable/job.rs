@@ -110,10 +110,6 @@ impl Run<'_> {
         } = self.progress;
         if state == EventState::Handling && attempts >= self.durable.attempts.max(BLAMELESS) {
             self.entry.board.meters.dead.add();
-            // Nobody waits for what it had begun to send, and it still comes before what the
-            // conversation says next.
-            let (clock, random) = (self.core.clock.as_ref(), self.core.random.as_ref());
-            insist(clock, random, || self.durable.outbox.recover()).await?;
             let reason = format!("the process ended in the last of {attempts} attempts");
             return self.end(Outcome::Dead { reason }).await;
         }
