@@ -48,6 +48,7 @@ pub(crate) fn settings() -> ReconnectSettings {
         .overlap(OVERLAP)
         .backoff(Backoff::ladder(LADDER))
         .offline_wait(OFFLINE)
+        .wary_of_notices()
 }
 
 /// Opens sockets: each ticket is good once.

@@ -39,7 +39,12 @@ fn limits() -> String {
         .info()
         .pacing
         .rules_for(&robot, channel_core::Call::Send);
-    let robot = rules.next().map(|(_, rule)| rule.bucket.rate);
+    // What a minute can see at most: the burst, and what follows at the rate.
+    let robot = rules.next().map(|(_, rule)| {
+        let mut rate = rule.bucket.rate;
+        rate.count += rule.bucket.burst;
+        rate
+    });
     let mut table = String::from("| limit | |\n|---|---|\n");
     for (name, value) in [
         (

@@ -172,8 +172,8 @@ impl ReconnectingSocket {
     /// Opens a new socket and gives up the present one once the new one is open. For
     /// platforms that announce the end of a connection.
     ///
-    /// At once, unless the sockets before this one did not last either: a server that wants
-    /// each new socket replaced is waited for like one that cuts them.
+    /// At once, unless [`ReconnectSettings::wary_of_notices`] and the sockets before this one
+    /// did not last either.
     pub fn replace(&mut self) {
         self.begin_replacement(Cause::Requested, self.clock.elapsed());
     }
@@ -221,7 +221,7 @@ impl ReconnectingSocket {
             // The machine's sleep befell all sockets at once.
             let jumped = cause == Cause::ClockJump;
             let mut wait = jumped.then(|| self.spread()).flatten();
-            if cause == Cause::Requested {
+            if cause == Cause::Requested && self.settings.wary {
                 self.backoff.failed(now.saturating_sub(opened));
                 if self.backoff.failures() > 1 {
                     wait = Some(self.backoff.wait(&*self.random));

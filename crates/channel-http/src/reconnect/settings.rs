@@ -150,6 +150,7 @@ pub struct ReconnectSettings {
     pub(super) clock_jump: Duration,
     pub(super) backoff: Backoff,
     pub(super) offline_wait: Duration,
+    pub(super) wary: bool,
     pub(super) crowd: Crowd,
     pub(super) spread: Option<Duration>,
 }
@@ -177,6 +178,7 @@ impl ReconnectSettings {
             clock_jump: Duration::from_secs(30),
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
             offline_wait: Duration::MAX,
+            wary: false,
             crowd: Crowd::of_process(),
             spread: None,
         }
@@ -238,6 +240,14 @@ impl ReconnectSettings {
     /// The waits between attempts.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
         self.backoff = backoff;
+        self
+    }
+
+    /// A server that wants each new socket replaced is waited for like one that cuts them, from
+    /// the second on. For platforms whose notices make a tight loop otherwise; not for those
+    /// that replace their sockets several times in a row and mean it.
+    pub const fn wary_of_notices(mut self) -> Self {
+        self.wary = true;
         self
     }
 

@@ -360,7 +360,8 @@ fn what_has_not_left_the_machine_is_tried_sooner() {
 /// platform.
 #[test]
 fn a_server_that_always_wants_a_new_socket_is_waited_for() {
-    let mut world = World::new(settings().backoff(Backoff::ladder(LADDER)), []);
+    let settings = settings().backoff(Backoff::ladder(LADDER));
+    let mut world = World::new(settings.wary_of_notices(), []);
     let mut replaced = 0;
     for _ in 0..600 {
         world.socket.replace();
