@@ -44,8 +44,8 @@ fn samples() -> Vec<(&'static str, Value)> {
             ),
         ),
         (MESSAGES, message("msg8", "chatRecord", record)),
-        (PRESSES, press("ot1", Some("cid2"), "yes")),
-        (PRESSES, press("ot1", None, "yes")),
+        (PRESSES, press("track1", Some("cid2"), "yes")),
+        (PRESSES, press("track1", None, "yes")),
     ]
 }
 

@@ -264,7 +264,7 @@ async fn a_press_is_answered_with_a_notice_or_in_time_with_nothing() {
             let (channel, mut stream) = ready_with(&fake, fake.carded()).await;
             let opened = fake.calls("POST", "/v1.0/gateway")[0].json();
             assert_eq!(opened["subscriptions"][1]["topic"], PRESSES);
-            let id = fake.push("CALLBACK", PRESSES, &press("ot1", Some(GROUP), "yes"));
+            let id = fake.push("CALLBACK", PRESSES, &press("track1", Some(GROUP), "yes"));
             let received = next(&mut stream).await;
             let EventKind::Action(action) = received.event().unwrap().kind.clone() else {
                 panic!("{received:?}");
@@ -274,7 +274,7 @@ async fn a_press_is_answered_with_a_notice_or_in_time_with_nothing() {
                 ("yes", GROUP)
             );
             assert_eq!(action.fields, [("k".to_owned(), "v".to_owned())]);
-            assert_eq!(action.message.as_ref().unwrap().as_str(), "card:ot1");
+            assert_eq!(action.message.as_ref().unwrap().as_str(), "card:track1");
             assert_eq!(action.sender.account.to_string(), "dingtalk:corp1:staff1");
             received.ack().await.unwrap();
             settle(&fake).await;
@@ -291,7 +291,7 @@ async fn a_press_is_answered_with_a_notice_or_in_time_with_nothing() {
             assert!(channel.answer_action(&action, Some("late")).await.is_err());
             // A press that nobody says anything about is answered in time, and an answer that
             // was there before the event was safe goes out with it.
-            fake.push("CALLBACK", PRESSES, &press("ot1", None, "no"));
+            fake.push("CALLBACK", PRESSES, &press("track1", None, "no"));
             let before = fake.elapsed();
             let received = next(&mut stream).await;
             received.ack().await.unwrap();
