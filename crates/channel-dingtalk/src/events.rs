@@ -5,10 +5,8 @@
 //! opened at once, before the old one goes.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,8 +14,9 @@ use channel_core::{
     Acknowledge, Connection, Error, Event, EventKind, Frame as SocketFrame, Proof, Raw, Received,
     Result, timeout,
 };
-use channel_http::reconnect::{AckedSocket, ReconnectingSocket, SocketEvent, SocketId};
-use futures_core::future::BoxFuture;
+use channel_http::reconnect::{
+    AckedSocket, Alarm, ReconnectingSocket, SocketEvent, SocketId, Woken,
+};
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
@@ -82,15 +81,9 @@ struct Line {
     heard: Option<Duration>,
     /// Presses whose answer is due, in order.
     presses: VecDeque<(Duration, String)>,
-    timer: Option<(Duration, BoxFuture<'static, ()>)>,
+    alarm: Alarm,
     failure: Option<Error>,
     ended: bool,
-}
-
-/// What the line wakes for.
-enum Step {
-    Socket(Option<SocketEvent>),
-    Due,
 }
 
 /// The socket is kept for its answers.
@@ -114,7 +107,7 @@ impl Line {
             last_item: now,
             heard: None,
             presses: VecDeque::new(),
-            timer: None,
+            alarm: Alarm::default(),
             failure: None,
             ended: false,
         }
@@ -151,38 +144,14 @@ impl Line {
                 self.socket = Some(self.open());
                 continue;
             };
-            match self.step(&socket).await {
-                Step::Socket(Some(event)) => self.take(&socket, event),
-                Step::Socket(None) => self.ended = true,
-                Step::Due => self.due(&socket),
+            let at = self.due_at();
+            let clock = self.shared.client.transport.clock.as_ref();
+            match self.alarm.wait(&socket, at, clock).await {
+                Woken::Socket(Some(event)) => self.take(&socket, event),
+                Woken::Due => self.due(&socket),
+                _ => self.ended = true,
             }
         }
-    }
-
-    /// Waits for the socket, or for the next moment at which something is due.
-    async fn step(&mut self, socket: &AckedSocket) -> Step {
-        let at = self.due_at();
-        if self.timer.as_ref().map(|(set, _)| *set) != at {
-            let now = self.shared.elapsed();
-            let clock = &self.shared.client.transport.clock;
-            self.timer = at.map(|at| (at, clock.sleep(at.saturating_sub(now))));
-        }
-        let timer = &mut self.timer;
-        poll_fn(|cx| {
-            if let Poll::Ready(event) = socket.poll(cx) {
-                return Poll::Ready(Step::Socket(event));
-            }
-            let is_due = match timer {
-                Some((_, sleep)) => sleep.as_mut().poll(cx).is_ready(),
-                None => false,
-            };
-            if is_due {
-                *timer = None;
-                return Poll::Ready(Step::Due);
-            }
-            Poll::Pending
-        })
-        .await
     }
 
     fn beats(&self) -> bool {

@@ -9,6 +9,7 @@
 //! It does nothing unless it is polled; poll it in a loop and act on the events.
 
 mod acked;
+mod alarm;
 mod crowd;
 mod event;
 mod live;
@@ -28,6 +29,7 @@ use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
 pub use acked::AckedSocket;
+pub use alarm::{Alarm, Woken};
 pub use crowd::Crowd;
 use crowd::Member;
 pub use event::{Cause, ReconnectCounters, SocketEvent, SocketId};
