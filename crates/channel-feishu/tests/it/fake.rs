@@ -1,23 +1,23 @@
 //! A small Feishu on virtual time: enough of it to deliver and to be written to.
 
+mod said;
+mod wire;
+
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aes::Aes256;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeEncrypt as _, KeyIvInit as _};
 use channel_core::{Clock as _, Frame, HttpErrorKind};
 use channel_feishu::{Feishu, FeishuBuilder, Mode};
 use channel_testkit::{Failure, FakePeer, FakeTransport, Recorded, Reply, VirtualClock};
 use http::{HeaderValue, Request, StatusCode};
 use prost::Message as _;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+
+pub(crate) use said::*;
+pub(crate) use wire::Wire;
 
 pub(crate) const APP: &str = "cli_0000000000000001";
 pub(crate) const APP_SECRET: &str = "synthetic-app-secret-0001";
@@ -28,74 +28,6 @@ pub(crate) const ADA: &str = "ou_1";
 pub(crate) const DIRECT: &str = "oc_1";
 pub(crate) const GROUP: &str = "oc_2";
 pub(crate) const THREAD: &str = "omt_1";
-
-/// A frame, written down once more: the fake is not to share the adapter's mistakes.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Wire {
-    #[prost(uint64, required, tag = "1")]
-    pub(crate) seq_id: u64,
-    #[prost(uint64, required, tag = "2")]
-    pub(crate) log_id: u64,
-    #[prost(int32, required, tag = "3")]
-    pub(crate) service: i32,
-    #[prost(int32, required, tag = "4")]
-    pub(crate) method: i32,
-    #[prost(message, repeated, tag = "5")]
-    pub(crate) headers: Vec<Pair>,
-    #[prost(bytes = "vec", optional, tag = "8")]
-    pub(crate) payload: Option<Vec<u8>>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-pub(crate) struct Pair {
-    #[prost(string, required, tag = "1")]
-    pub(crate) key: String,
-    #[prost(string, required, tag = "2")]
-    pub(crate) value: String,
-}
-
-impl Wire {
-    pub(crate) fn new(method: i32, headers: &[(&str, &str)], payload: &[u8]) -> Self {
-        let pair = |(key, value): &(&str, &str)| Pair {
-            key: (*key).to_owned(),
-            value: (*value).to_owned(),
-        };
-        Self {
-            seq_id: 1,
-            log_id: 2,
-            service: 7,
-            method,
-            headers: headers.iter().map(pair).collect(),
-            payload: Some(payload.to_vec()),
-        }
-    }
-
-    /// A frame that brings a payload, whole or as a part.
-    pub(crate) fn data(kind: &str, id: &str, (sum, seq): (usize, usize), payload: &[u8]) -> Self {
-        let (sum, seq) = (sum.to_string(), seq.to_string());
-        let headers = [
-            ("type", kind),
-            ("message_id", id),
-            ("sum", sum.as_str()),
-            ("seq", seq.as_str()),
-            ("trace_id", "t1"),
-        ];
-        Self::new(1, &headers, payload)
-    }
-
-    pub(crate) fn header(&self, key: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|pair| pair.key == key);
-        found.map(|pair| pair.value.as_str())
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(self.payload.as_deref().unwrap_or_default()).unwrap_or_default()
-    }
-
-    pub(crate) fn frame(&self) -> Frame {
-        Frame::Binary(self.encode_to_vec().into())
-    }
-}
 
 /// A message of the bot.
 #[derive(Debug, Clone)]
@@ -642,73 +574,4 @@ fn uploaded(request: &Request<Bytes>, field: &str) -> (String, Bytes) {
 fn refusal(status: u16, code: i64) -> Reply {
     let status = StatusCode::from_u16(status).unwrap();
     Reply::json(status, &json!({"code": code, "msg": "refused"}))
-}
-
-/// Seals a text as Feishu does.
-pub(crate) fn seal(key: &str, clear: &str) -> String {
-    let iv: [u8; 16] = std::array::from_fn(|n| u8::try_from(n).unwrap());
-    let key: [u8; 32] = Sha256::digest(key.as_bytes()).into();
-    let cipher = cbc::Encryptor::<Aes256>::new(&key.into(), &iv.into());
-    let sealed = cipher.encrypt_padded_vec::<Pkcs7>(clear.as_bytes());
-    STANDARD.encode([&iv[..], &sealed].concat())
-}
-
-/// The signature of a body.
-pub(crate) fn signature(timestamp: &str, nonce: &str, key: &str, body: &[u8]) -> String {
-    let text = [timestamp.as_bytes(), nonce.as_bytes(), key.as_bytes(), body].concat();
-    hex::encode(Sha256::digest(text))
-}
-
-pub(crate) fn signed_at(path: &str, body: Bytes, timestamp: &str, key: &str) -> Request<Bytes> {
-    let signature = signature(timestamp, "nonce0001", key, &body);
-    Request::post(path)
-        .header("content-type", "application/json")
-        .header("x-lark-request-timestamp", timestamp)
-        .header("x-lark-request-nonce", "nonce0001")
-        .header("x-lark-signature", signature)
-        .body(body)
-        .unwrap()
-}
-
-/// An event as it is delivered.
-pub(crate) fn envelope(id: u64, kind: &str, event: Value) -> Value {
-    json!({"schema": "2.0", "header": {"event_id": format!("ev{id}"), "event_type": kind,
-        "create_time": "1767225600000", "token": VERIFICATION, "app_id": APP, "tenant_key": "tk0001"},
-        "event": event})
-}
-
-/// A message of Ada's.
-pub(crate) fn message(id: &str, chat: &str, kind: &str, content: Value) -> Value {
-    let chat_type = if chat == DIRECT { "p2p" } else { "group" };
-    json!({"sender": {"sender_id": {"union_id": "on_1", "user_id": "u1", "open_id": ADA},
-            "sender_type": "user", "tenant_key": "tk0001"},
-        "message": {"message_id": id, "create_time": "1767225600000", "update_time": "1767225600000",
-            "chat_id": chat, "chat_type": chat_type, "message_type": kind, "content": content.to_string()}})
-}
-
-/// A text of Ada's in the direct chat.
-pub(crate) fn direct(id: &str, text: &str) -> Value {
-    message(id, DIRECT, "text", json!({ "text": text }))
-}
-
-/// A text of Ada's in a group that mentions the bot.
-pub(crate) fn mention(id: &str, text: &str) -> Value {
-    let mut message = message(
-        id,
-        GROUP,
-        "text",
-        json!({"text": format!("@_user_1 {text}")}),
-    );
-    message["message"]["mentions"] = json!([{"key": "@_user_1",
-        "id": {"open_id": BOT, "union_id": "on_b", "user_id": ""}, "name": "kit",
-        "tenant_key": "tk0001", "mentioned_type": "bot"}]);
-    message
-}
-
-/// A press of a button of a message.
-pub(crate) fn press(token: &str, chat: &str, message: &str, value: &Value) -> Value {
-    json!({"operator": {"tenant_key": "tk0001", "open_id": ADA, "union_id": "on_1"}, "token": token,
-        "action": {"tag": "button", "value": value, "timezone": "Asia/Shanghai", "form_value": {},
-            "input_value": "", "option": "", "options": [], "checked": false},
-        "host": "im_message", "context": {"open_message_id": message, "open_chat_id": chat}})
 }

@@ -1,6 +1,7 @@
 //! End to end over real connections, against the emulator that Slack's own SDKs certify.
 
-use std::collections::BTreeMap;
+mod refreshes;
+
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use channel_core::{
     Events as _, Message, OutboundMessage, Received, SenderKind, Target, Upload,
 };
 use channel_emulator::slack::{
-    Disconnect, Fault, Installation, NewApp, Post, Slack as Emulator, SlackConfig, SlackServer,
+    Fault, Installation, NewApp, Post, Slack as Emulator, SlackConfig, SlackServer,
 };
 use channel_slack::Slack;
 use futures_util::StreamExt as _;
@@ -587,75 +588,4 @@ async fn a_lost_socket_and_a_silent_one_lose_nothing() {
         (slack.pending(&world.app) == 0).then_some(())
     });
     acked.await.unwrap();
-}
-
-/// Issue 4: none of 10,000 numbered messages is lost in 20 refreshes, and each is one event.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_refreshes_lose_none_of_ten_thousand_messages() {
-    const MESSAGES: usize = 10_000;
-    const REFRESHES: usize = 20;
-    let config = SlackConfig::default()
-        .rates(false)
-        .refresh_grace(Duration::from_millis(300));
-    let world = World::with(config).await;
-    let channel = world.channel();
-    let mut inbox = Inbox::open(&channel).await;
-    let (server, app) = (world.server.slack().clone(), world.app.clone());
-    let (direct, ada) = (world.direct.clone(), world.ada.clone());
-    let talking = tokio::spawn(async move {
-        let mut refreshes = 0;
-        for number in 0..MESSAGES {
-            server
-                .say(&direct, &ada, number.to_string().as_str())
-                .unwrap();
-            if number % (MESSAGES / REFRESHES) == 0 {
-                // The next refresh comes when the last one is over.
-                let over = server.wait_for(PATIENCE, |slack| {
-                    let is_over = openings(slack) > refreshes && slack.sockets(&app) == 1;
-                    is_over.then_some(())
-                });
-                over.await.unwrap();
-                refreshes += 1;
-                server.disconnect(&app, Disconnect::RefreshRequested);
-            }
-            if number % 50 == 0 {
-                tokio::task::yield_now().await;
-            }
-        }
-    });
-    let mut seen: BTreeMap<String, String> = BTreeMap::new();
-    let mut copies = 0;
-    while seen.len() < MESSAGES {
-        let event = inbox.event().await;
-        let text = event.message().unwrap().text.clone();
-        // A redelivery, which its id tells.
-        if let Some(known) = seen.insert(text, event.id.as_str().to_owned()) {
-            assert_eq!(known, event.id.as_str());
-            copies += 1;
-        }
-    }
-    talking.await.unwrap();
-    let wanted: BTreeMap<String, ()> = (0..MESSAGES).map(|n| (n.to_string(), ())).collect();
-    assert!(seen.keys().eq(wanted.keys()));
-    assert!(openings(&world.server) >= REFRESHES);
-    println!("{MESSAGES} messages, {REFRESHES} refreshes, {copies} redelivered");
-    let settled = world.server.wait_for(PATIENCE, |slack| {
-        (slack.pending(&world.app) == 0).then_some(())
-    });
-    // Copies may still be on their way: they are acknowledged too.
-    tokio::pin!(settled);
-    loop {
-        tokio::select! {
-            settled = &mut settled => break settled.unwrap(),
-            _ = inbox.event() => {}
-        }
-    }
-}
-
-/// How many sockets were asked for.
-fn openings(slack: &Emulator) -> usize {
-    let calls = slack.calls().into_iter();
-    calls
-        .filter(|call| call.method == "apps.connections.open")
-        .count()
 }
