@@ -8,6 +8,7 @@ mod card;
 mod channel;
 mod clock;
 mod content;
+mod crowd;
 mod error;
 mod event;
 mod formatted;
@@ -43,6 +44,7 @@ pub use channel::{
 };
 pub use clock::{Clock, Elapsed, Random, random_unit, timeout, timeout_after_turn};
 pub use content::{Alignment, Block, Body, Content, Inline, ListItem, Table};
+pub use crowd::{Crowd, CrowdMember};
 pub use error::{Error, ErrorKind, Rejection, Result};
 pub use event::{
     Acknowledge, Action, Connection, Deleted, Event, EventKind, MemberState, Membership, Moved,

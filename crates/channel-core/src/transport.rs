@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::{Clock, Random};
+use crate::crowd::Crowd;
 use crate::http_client::HttpClient;
 use crate::socket::SocketConnector;
 
@@ -21,10 +22,12 @@ pub struct Transport {
     pub clock: Arc<dyn Clock>,
     /// Gives random bytes.
     pub random: Arc<dyn Random>,
+    /// Whom a socket that is opened through it or a clone of it comes back together with.
+    pub crowd: Crowd,
 }
 
 impl Transport {
-    /// Puts the seams together.
+    /// Puts the seams together, with a crowd of its own.
     #[must_use]
     pub fn new(
         http: Arc<dyn HttpClient>,
@@ -37,6 +40,7 @@ impl Transport {
             sockets,
             clock,
             random,
+            crowd: Crowd::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use channel_core::Transport;
+use channel_core::{Crowd, Transport};
 
 use crate::clock::VirtualClock;
 use crate::http::FakeHttp;
@@ -27,6 +27,8 @@ pub struct FakeTransport {
     pub sockets: FakeSockets,
     /// The time that all of them share.
     pub clock: VirtualClock,
+    /// The reconnecting sockets that live.
+    pub crowd: Crowd,
     random: Arc<SeededRandom>,
 }
 
@@ -51,18 +53,21 @@ impl FakeTransport {
             sockets: FakeSockets::new(),
             clock,
             random: Arc::new(SeededRandom::new(seed)),
+            crowd: Crowd::new(),
         }
     }
 
     /// The bundle that a channel's builder takes.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        Transport::new(
+        let mut transport = Transport::new(
             Arc::new(self.http.clone()),
             Arc::new(self.sockets.clone()),
             Arc::new(self.clock.clone()),
             Arc::clone(&self.random) as _,
-        )
+        );
+        transport.crowd = self.crowd.clone();
+        transport
     }
 }
 

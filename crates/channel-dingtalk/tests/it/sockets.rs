@@ -71,6 +71,7 @@ impl Drill {
         let clock = Quick::new();
         let mut transport = channel_http::transport();
         transport.clock = std::sync::Arc::new(clock);
+        transport.crowd = channel_core::Crowd::new();
         let builder = DingTalk::builder().app(APP, SECRET).transport(transport);
         let channel = builder.api_base(server.api_base()).build().unwrap();
         let mut drill = Self {

@@ -10,7 +10,6 @@
 
 mod acked;
 mod alarm;
-mod crowd;
 mod event;
 mod live;
 mod settings;
@@ -23,15 +22,14 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use channel_core::{
-    Backoff, Clock, Error, ErrorKind, Frame, HttpError, Random, Result, Transport, random_unit,
+    Backoff, Clock, CrowdMember, Error, ErrorKind, Frame, HttpError, Random, Result, Transport,
+    random_unit,
 };
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 
 pub use acked::AckedSocket;
 pub use alarm::{Alarm, Woken};
-pub use crowd::Crowd;
-use crowd::Member;
 pub use event::{Cause, ReconnectCounters, SocketEvent, SocketId};
 use live::{Live, Step};
 pub use settings::{Dial, DialAddress, Dialed, Heartbeat, ReconnectSettings};
@@ -52,7 +50,7 @@ pub struct ReconnectingSocket {
     settings: ReconnectSettings,
     counters: ReconnectCounters,
     backoff: Backoff,
-    crowd: Member,
+    crowd: CrowdMember,
     attempt: Attempt,
     current: Option<Live>,
     retiring: Option<Live>,
@@ -95,8 +93,8 @@ impl fmt::Debug for ReconnectingSocket {
 }
 
 impl ReconnectingSocket {
-    /// Opens the first socket when polled first. Takes clock and randomness from the
-    /// transport.
+    /// Opens the first socket when polled first. Takes clock, randomness and, if the settings
+    /// name none, the crowd from the transport.
     #[must_use]
     pub fn new(dial: Arc<dyn Dial>, transport: &Transport, settings: ReconnectSettings) -> Self {
         let clock = Arc::clone(&transport.clock);
@@ -109,7 +107,7 @@ impl ReconnectingSocket {
             random: Arc::clone(&transport.random),
             counters: ReconnectCounters::default(),
             backoff: settings.backoff.clone(),
-            crowd: settings.crowd.clone().join(),
+            crowd: settings.crowd.as_ref().unwrap_or(&transport.crowd).join(),
             attempt: Attempt::Waiting(watch.elapsed),
             current: None,
             retiring: None,

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use channel_core::{Backoff, BoxSocket, Frame, Result, SocketConnector, SocketRequest};
-
-use super::crowd::Crowd;
+use channel_core::{Backoff, BoxSocket, Crowd, Frame, Result, SocketConnector, SocketRequest};
 
 /// A socket that is ready to deliver.
 #[non_exhaustive]
@@ -151,7 +149,7 @@ pub struct ReconnectSettings {
     pub(super) backoff: Backoff,
     pub(super) offline_wait: Duration,
     pub(super) wary: bool,
-    pub(super) crowd: Crowd,
+    pub(super) crowd: Option<Crowd>,
     pub(super) spread: Option<Duration>,
 }
 
@@ -164,7 +162,7 @@ impl Default for ReconnectSettings {
 impl ReconnectSettings {
     /// Proof of life every 90 s, asked for by pings; no planned replacement; waits of 1 s
     /// to 60 s between attempts of at most 25 s, so that something is heard of it at least
-    /// every 90 s even while nothing works. A member of the crowd of this process.
+    /// every 90 s even while nothing works. A member of the transport's crowd.
     pub fn new() -> Self {
         Self {
             alive_within: Duration::from_secs(90),
@@ -179,7 +177,7 @@ impl ReconnectSettings {
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
             offline_wait: Duration::MAX,
             wary: false,
-            crowd: Crowd::of_process(),
+            crowd: None,
             spread: None,
         }
     }
@@ -259,9 +257,9 @@ impl ReconnectSettings {
         self
     }
 
-    /// The sockets that this one comes back together with; those of the process if not set.
+    /// The sockets that this one comes back together with; those of the transport if not set.
     pub fn crowd(mut self, crowd: Crowd) -> Self {
-        self.crowd = crowd;
+        self.crowd = Some(crowd);
         self
     }
 

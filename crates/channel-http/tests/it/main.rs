@@ -39,6 +39,6 @@ fn the_public_types_can_be_shared_or_moved_between_threads() {
     shared::<channel_http::guard::Guard>();
     shared::<channel_http::reconnect::ReconnectCounters>();
     shared::<channel_http::reconnect::ReconnectSettings>();
-    shared::<channel_http::reconnect::Crowd>();
+    shared::<channel_core::Crowd>();
     moved::<channel_http::reconnect::ReconnectingSocket>();
 }

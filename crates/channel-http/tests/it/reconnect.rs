@@ -4,8 +4,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use channel_core::Crowd;
 use channel_core::{Backoff, Clock as _, CloseFrame, ErrorKind, Frame};
-use channel_http::reconnect::{Cause, Crowd, ReconnectSettings, SocketEvent};
+use channel_http::reconnect::{Cause, ReconnectSettings, SocketEvent};
 
 use crate::fake::{Outcome, World, short, shorts, source_of};
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use channel_http::reconnect::{Cause, Crowd, ReconnectSettings, SocketEvent};
+use channel_core::Crowd;
+use channel_http::reconnect::{Cause, ReconnectSettings, SocketEvent};
 
 use crate::fake::{Dice, FakeClock, Outcome, World, fake_clock};
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use channel_core::{Random, random_unit};
+use crate::clock::{Random, random_unit};
 
 /// From how many sockets on they count as a crowd.
 const CROWD: usize = 10;
@@ -27,7 +27,8 @@ const STEP: f64 = 0.618_033_988_749_894_9;
 /// 100 that are cut at once no ten seconds see more than 20. What is spread is only the
 /// first attempt after a cut; the attempts after it follow the usual waits.
 ///
-/// All sockets of a process are one crowd if not set otherwise.
+/// The sockets that are opened through one [`Transport`](crate::Transport) and its clones are
+/// one crowd if not set otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct Crowd(Arc<Inner>);
 
@@ -46,22 +47,17 @@ impl Crowd {
         Self::default()
     }
 
-    /// The sockets of this process.
-    #[must_use]
-    pub fn of_process() -> Self {
-        static SHARED: OnceLock<Crowd> = OnceLock::new();
-        SHARED.get_or_init(Self::new).clone()
-    }
-
     /// How many sockets belong to it.
     #[must_use]
     pub fn members(&self) -> usize {
         self.0.members.load(Ordering::Relaxed)
     }
 
-    pub(super) fn join(self) -> Member {
+    /// A place in it for one more socket.
+    #[must_use]
+    pub fn join(&self) -> CrowdMember {
         self.0.members.fetch_add(1, Ordering::Relaxed);
-        Member(self)
+        CrowdMember(self.clone())
     }
 
     /// The span that it takes by itself; zero if it is too small to matter.
@@ -86,18 +82,19 @@ impl Crowd {
 
 /// One socket's place in a crowd, given up when it is dropped.
 #[derive(Debug)]
-pub(super) struct Member(Crowd);
+pub struct CrowdMember(Crowd);
 
-impl Member {
+impl CrowdMember {
     /// The wait of a socket that was cut together with others; `None` if the usual one
     /// will do. `span` replaces the one that the crowd takes by itself.
-    pub(super) fn wait(&self, span: Option<Duration>, random: &dyn Random) -> Option<Duration> {
+    #[must_use]
+    pub fn wait(&self, span: Option<Duration>, random: &dyn Random) -> Option<Duration> {
         let span = span.unwrap_or_else(|| self.0.span());
         (!span.is_zero()).then(|| self.0.turn(span, random))
     }
 }
 
-impl Drop for Member {
+impl Drop for CrowdMember {
     fn drop(&mut self) {
         self.0.0.members.fetch_sub(1, Ordering::Relaxed);
     }
