@@ -6,16 +6,16 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
     Acknowledge, Connection, Error, Event, EventKind, Frame as SocketFrame, Proof, Raw, Received,
-    Result, timeout,
+    Result,
 };
 use channel_http::reconnect::{
-    AckedSocket, Alarm, ReconnectingSocket, SocketEvent, SocketId, Woken,
+    AckedSocket, Alarm, ReconnectingSocket, Retired, SocketEvent, SocketId, Woken,
 };
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
@@ -25,7 +25,7 @@ use crate::frame::{DISCONNECT, Frame, PING, answer};
 use crate::inbound::Reader;
 use crate::limits;
 use crate::link::{Door, settings};
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
 
 /// How long DingTalk may say nothing on a connection, once it is known that it says something
 /// by itself: every 20 to 30 s as connectors measured. Pongs of the transport prove nothing
@@ -33,8 +33,6 @@ use crate::shared::{Shared, lock};
 const SILENCE: Duration = Duration::from_secs(80);
 /// Signs of life are news at most this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
-/// How long what is left may take to be answered when a stream ends.
-const FLUSH: Duration = Duration::from_secs(6);
 /// How many events may be with the application; more are not answered and come again.
 const MAX_OUT: usize = 4096;
 
@@ -46,17 +44,14 @@ pub(crate) struct Link {
     /// Whether DingTalk has been heard to send signs of life of its own.
     beats: AtomicBool,
     /// The socket of a stream that was dropped, with answers still to be sent.
-    retired: Mutex<Option<Arc<AckedSocket>>>,
+    retired: Retired,
 }
 
 /// Sends what is acknowledged and not told yet.
 pub(crate) async fn close(shared: &Shared) {
-    let retired = lock(&shared.link.retired).take();
-    if let Some(socket) = retired {
-        let clock = &shared.client.transport.clock;
-        if timeout(&**clock, FLUSH, socket.flush()).await.is_err() {
-            tracing::warn!("the connection did not close in time");
-        }
+    let clock = &*shared.client.transport.clock;
+    if !shared.link.retired.close(clock).await {
+        tracing::warn!("the connection did not close in time");
     }
 }
 
@@ -89,8 +84,10 @@ struct Line {
 /// The socket is kept for its answers.
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.is_current() {
-            *lock(&self.shared.link.retired) = self.socket.take();
+        if self.is_current()
+            && let Some(socket) = self.socket.take()
+        {
+            self.shared.link.retired.keep(socket);
         }
     }
 }

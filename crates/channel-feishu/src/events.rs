@@ -4,8 +4,8 @@
 //! asked for a sign of life in the way of the platform; one that says nothing is given up.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,10 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use channel_core::{
     Acknowledge, Connection, Error, Event, EventKind, Frame as SocketFrame, Proof, Raw, Received,
-    Result, timeout,
+    Result,
 };
 use channel_http::reconnect::{
-    AckedSocket, Alarm, ReconnectingSocket, SocketEvent, SocketId, Woken,
+    AckedSocket, Alarm, ReconnectingSocket, Retired, SocketEvent, SocketId, Woken,
 };
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
@@ -26,14 +26,12 @@ use crate::frame::{CONTROL, DATA, Frame};
 use crate::limits;
 use crate::link::{ClientConfig, Door, Told, settings};
 use crate::reassembly::{Added, Reassembly};
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
 use crate::webhook::reader;
 use crate::wire::{Envelope, OldPress, is_id};
 
 /// Signs of life are news at most this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
-/// How long what is left may take to be answered when a stream ends.
-const FLUSH: Duration = Duration::from_secs(6);
 /// How many events may be with the application; more are not answered and come again.
 const MAX_OUT: usize = 4096;
 
@@ -43,17 +41,14 @@ pub(crate) struct Link {
     /// The number of the stream that is live.
     generation: AtomicU64,
     /// The socket of a stream that was dropped, with answers still to be sent.
-    retired: Mutex<Option<Arc<AckedSocket>>>,
+    retired: Retired,
 }
 
 /// Sends what is acknowledged and not told yet.
 pub(crate) async fn close(shared: &Shared) {
-    let retired = lock(&shared.link.retired).take();
-    if let Some(socket) = retired {
-        let clock = &shared.client.transport.clock;
-        if timeout(&**clock, FLUSH, socket.flush()).await.is_err() {
-            tracing::warn!("the connection did not close in time");
-        }
+    let clock = &*shared.client.transport.clock;
+    if !shared.link.retired.close(clock).await {
+        tracing::warn!("the connection did not close in time");
     }
 }
 
@@ -89,8 +84,10 @@ struct Line {
 /// The socket is kept for its answers.
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.is_current() {
-            *lock(&self.shared.link.retired) = self.socket.take();
+        if self.is_current()
+            && let Some(socket) = self.socket.take()
+        {
+            self.shared.link.retired.keep(socket);
         }
     }
 }

@@ -5,17 +5,18 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
     Acknowledge, Connection, Error, ErrorKind, Event, EventId, EventKind, Frame, Proof, Raw,
-    Received, Result, SocketRequest, Unknown, async_trait, timeout,
+    Received, Result, SocketRequest, Unknown, async_trait,
 };
 use channel_http::reconnect::{
-    AckedSocket, Dial, Dialed, ReconnectSettings, ReconnectingSocket, SocketEvent, SocketId,
+    AckedSocket, Dial, Dialed, ReconnectSettings, ReconnectingSocket, Retired, SocketEvent,
+    SocketId,
 };
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
@@ -23,7 +24,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::client::{Credentials, Method, Payload};
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
 use crate::webhook::{interaction_events, reader};
 use crate::wire::{Envelope, Interaction, Loose, Str};
 use crate::{PLATFORM, command, limits};
@@ -33,8 +34,6 @@ use crate::{PLATFORM, command, limits};
 const LIFETIME: Duration = Duration::from_secs(16_200);
 /// Heartbeats are news at most this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
-/// How long what is left may take to be acknowledged when a stream ends.
-const FLUSH: Duration = Duration::from_secs(6);
 /// The most frames that may come before the welcome.
 const EARLY_FRAMES: usize = 64;
 
@@ -57,17 +56,14 @@ pub(crate) struct Link {
     /// The number of the stream that is live.
     generation: AtomicU64,
     /// The socket of a stream that was dropped, with acknowledgements still to be sent.
-    retired: Mutex<Option<Arc<AckedSocket>>>,
+    retired: Retired,
 }
 
 /// Sends what is acknowledged and not told yet.
 pub(crate) async fn close(shared: &Shared) {
-    let retired = lock(&shared.link.retired).take();
-    if let Some(wires) = retired {
-        let clock = &shared.client.transport.clock;
-        if timeout(&**clock, FLUSH, wires.flush()).await.is_err() {
-            tracing::warn!("the socket did not close in time");
-        }
+    let clock = &*shared.client.transport.clock;
+    if !shared.link.retired.close(clock).await {
+        tracing::warn!("the connection did not close in time");
     }
 }
 
@@ -95,8 +91,10 @@ struct Line {
 /// The socket is kept for its acknowledgements.
 impl Drop for Line {
     fn drop(&mut self) {
-        if self.is_current() {
-            *lock(&self.shared.link.retired) = self.wires.take();
+        if self.is_current()
+            && let Some(socket) = self.wires.take()
+        {
+            self.shared.link.retired.keep(socket);
         }
     }
 }

@@ -12,6 +12,7 @@ mod acked;
 mod alarm;
 mod event;
 mod live;
+mod retired;
 mod settings;
 
 use std::collections::VecDeque;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use async_trait::async_trait;
 use channel_core::{
     Backoff, Clock, CrowdMember, Error, ErrorKind, Frame, HttpError, Random, Result, Transport,
     random_unit,
@@ -32,6 +34,7 @@ pub use acked::AckedSocket;
 pub use alarm::{Alarm, Woken};
 pub use event::{Cause, ReconnectCounters, SocketEvent, SocketId};
 use live::{Live, Step};
+pub use retired::Retired;
 pub use settings::{Dial, DialAddress, Dialed, Heartbeat, ReconnectSettings};
 
 /// How often the wall clock is compared with the monotonic one.
@@ -73,6 +76,17 @@ enum Attempt {
     Waiting(Duration),
     /// Not longer than until this time.
     Opening(BoxFuture<'static, Result<Dialed>>, Duration),
+}
+
+/// In the place of a [`Dial`] that is not needed again.
+#[derive(Debug)]
+struct Nowhere;
+
+#[async_trait]
+impl Dial for Nowhere {
+    async fn dial(&self) -> Result<Dialed> {
+        Err(not_open())
+    }
 }
 
 /// Both clocks at the last comparison.
@@ -207,6 +221,14 @@ impl ReconnectingSocket {
         {
             live.close(now, &self.settings);
         }
+    }
+
+    /// Opens no other socket: the present one is for what is still to be sent, and the stream
+    /// ends with it. Lets go of whoever opened it.
+    pub fn retire(&mut self) {
+        self.ended = true;
+        self.attempt = Attempt::None;
+        self.dial = Arc::new(Nowhere);
     }
 
     fn begin_replacement(&mut self, cause: Cause, now: Duration) {
