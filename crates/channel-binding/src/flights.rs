@@ -7,7 +7,8 @@ use std::mem::take;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use channel_core::{AccountRef, Platform};
+use async_trait::async_trait;
+use channel_core::{AccountRef, Platform, Result as CoreResult};
 
 /// Who is on the way, and who waits. A binding is taken back between messages: whoever takes
 /// it back lets nobody begin, waits for those who have begun, and only then writes.
@@ -26,8 +27,12 @@ struct State {
 type Key = (Platform, String);
 
 /// Whose messages are to wait.
-pub(crate) enum Whose {
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Whose {
+    /// Those to these accounts, in whatever workspace.
     Accounts(Vec<AccountRef>),
+    /// Those to all accounts of a platform.
     Platform(Platform),
 }
 
@@ -57,20 +62,29 @@ impl Whose {
 impl Flights {
     /// Begins, once nobody takes back what the account is bound by.
     pub(crate) async fn begin(&self, account: &AccountRef) -> Flight {
-        let key = (account.platform.clone(), account.sender.as_str().to_owned());
-        poll_fn(|context| {
-            let mut state = self.state();
-            if state.closed.values().any(|whose| whose.has(&key)) {
-                return state.wait(context);
-            }
-            *state.under_way.entry(key.clone()).or_default() += 1;
-            Poll::Ready(())
+        poll_fn(|context| match self.try_begin(account) {
+            Ok(flight) => Poll::Ready(flight),
+            Err(mut state) => state.wait(context),
         })
-        .await;
-        Flight {
-            flights: self.clone(),
-            key,
+        .await
+    }
+
+    /// The same at once, or the state in which it cannot.
+    fn try_begin(&self, account: &AccountRef) -> Result<Flight, MutexGuard<'_, State>> {
+        let key = (account.platform.clone(), account.sender.as_str().to_owned());
+        let mut state = self.state();
+        if state.closed.values().any(|whose| whose.has(&key)) {
+            return Err(state);
         }
+        *state.under_way.entry(key.clone()).or_default() += 1;
+        drop(state);
+        let flights = self.clone();
+        Ok(Flight { flights, key })
+    }
+
+    /// The same at once or not at all.
+    pub(crate) fn begin_now(&self, account: &AccountRef) -> Option<Flight> {
+        self.try_begin(account).ok()
     }
 
     /// Lets nobody begin from now on.
@@ -102,25 +116,43 @@ impl Flights {
 }
 
 impl State {
-    fn wait(&mut self, context: &Context<'_>) -> Poll<()> {
+    fn wait<T>(&mut self, context: &Context<'_>) -> Poll<T> {
         self.waiting.push(context.waker().clone());
         Poll::Pending
+    }
+
+    /// Whether one is on its way that somebody waits for.
+    fn is_awaited(&self, closed: u64) -> bool {
+        let whose = self.closed.get(&closed);
+        let is_one = |key| whose.is_some_and(|whose| whose.has(key));
+        self.under_way.keys().any(is_one)
     }
 }
 
 impl Closed {
     /// Waits until none is on its way.
-    pub(crate) async fn landed(&self) {
+    pub(crate) async fn until_landed(&self) {
         poll_fn(|context| {
             let mut state = self.flights.state();
-            let whose = state.closed.get(&self.id);
-            let is_one = |key| whose.is_some_and(|whose| whose.has(key));
-            match state.under_way.keys().any(is_one) {
+            match state.is_awaited(self.id) {
                 true => state.wait(context),
                 false => Poll::Ready(()),
             }
         })
         .await;
+    }
+}
+
+#[async_trait]
+impl crate::store::Closed for Closed {
+    async fn landed(&self) -> CoreResult<bool> {
+        Ok(!self.flights.state().is_awaited(self.id))
+    }
+}
+
+impl fmt::Debug for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Closed").field(&self.id).finish()
     }
 }
 
@@ -187,12 +219,12 @@ mod tests {
             let first = now(flights.begin(&account("a")));
             let second = now(flights.begin(&account("a")));
             let closed = flights.close(whose());
-            assert!(waits(closed.landed()));
+            assert!(waits(closed.until_landed()));
             assert!(waits(flights.begin(&account("a"))));
             drop(first);
-            assert!(waits(closed.landed()));
+            assert!(waits(closed.until_landed()));
             drop(second);
-            now(closed.landed());
+            now(closed.until_landed());
             assert!(waits(flights.begin(&account("a"))));
             let elsewhere = AccountRef::new(Platform::new("other"), "a".into());
             drop(now(flights.begin(&elsewhere)));
@@ -208,7 +240,7 @@ mod tests {
         let flights = Flights::default();
         let flight = now(flights.begin(&account("b")));
         let closed = flights.close(Whose::Accounts(vec![account("a")]));
-        now(closed.landed());
+        now(closed.until_landed());
         drop(now(flights.begin(&account("b"))));
         drop(flight);
     }

@@ -11,7 +11,7 @@ use channel_policy::{
 use sha2::{Digest as _, Sha256};
 
 use crate::bindings::{Bindings, Outcome, fits};
-use crate::code::{CodeHash, holds_code};
+use crate::code::{CodeHash, holds_code, holds_pieces};
 use crate::command::connect_argument;
 use crate::platform::{ConnectMode, ConnectPlatform};
 
@@ -167,7 +167,11 @@ impl Identities for ConnectGate {
     }
 
     fn is_secret(&self, message: &Message) -> bool {
-        self.read(message).is_some() || holds_code(&message.text)
+        self.read(message).is_some() || self.shows_code(&message.text)
+    }
+
+    fn shows_code(&self, text: &str) -> bool {
+        holds_code(text) || holds_pieces(text) || self.bindings.shows_own_code(text)
     }
 
     async fn resolve(&self, account: &AccountRef) -> Resolution {

@@ -21,6 +21,7 @@ mod web;
 pub use bindings::{Bindings, BindingsBuilder, ConnectOffer, Resealed};
 pub use code::CodeHash;
 pub use command::connect_argument;
+pub use flights::Whose;
 pub use gate::ConnectGate;
 pub use memory::MemoryBindings;
 pub use notice::{Notice, Notices};
@@ -30,8 +31,8 @@ pub use seal::Sealer;
 #[cfg(feature = "sql")]
 pub use sql::SqlBindings;
 pub use store::{
-    BindingStore, ConversationKey, Details, Disconnected, Minted, NewCode, Redeemed, Redemption,
-    SealedCredential, TrailEntry,
+    BindingStore, Closed, ConversationKey, Details, Disconnected, LiveCodes, Minted, NewCode,
+    Redeemed, Redemption, SealedCredential, TrailEntry,
 };
 #[cfg(feature = "web")]
 pub use web::{

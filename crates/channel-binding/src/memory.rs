@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use channel_core::{AccountRef, BindingId, OwnerId, Platform, Result};
+use channel_core::{AccountRef, BindingId, Hold, OwnerId, Platform, Result};
 
 use crate::code::CodeHash;
+use crate::flights::{Flights, Whose};
 use crate::record::{BindingRecord, BindingStatus};
 use crate::store::{
-    BindingStore, ConversationKey, Details, Disconnected, Minted, NewCode, Redeemed, Redemption,
-    SealedCredential, TrailEntry,
+    BindingStore, Closed, ConversationKey, Details, Disconnected, LiveCodes, Minted, NewCode,
+    Redeemed, Redemption, SealedCredential, TrailEntry,
 };
 
 /// How many lines of the trail are kept.
@@ -20,7 +21,10 @@ const TRAIL: usize = 10_000;
 
 /// A [`BindingStore`] that a restart empties. Clones share it.
 #[derive(Clone, Default)]
-pub struct MemoryBindings(Arc<Mutex<State>>);
+pub struct MemoryBindings {
+    state: Arc<Mutex<State>>,
+    flights: Flights,
+}
 
 #[derive(Default)]
 struct State {
@@ -54,7 +58,7 @@ impl MemoryBindings {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -152,19 +156,21 @@ fn fresh(owner: OwnerId, from: &Redemption) -> BindingRecord {
 
 #[async_trait]
 impl BindingStore for MemoryBindings {
-    async fn mint(&self, code: &NewCode, most: u32) -> Result<Minted> {
+    async fn mint(&self, code: &NewCode, live: LiveCodes) -> Result<Minted> {
         let mut state = self.state();
         let is_own = |it: &Code| it.owner == code.owner && it.platform == code.platform;
         state
             .codes
             .retain(|_, it| !is_own(it) || code.now <= it.expires_at);
-        let live = state
-            .codes
-            .values()
-            .filter(|it| is_own(it) && it.is_live(code.now))
-            .count();
-        if live >= most as usize {
-            return Ok(Minted::Full);
+        let is_live = |it: &Code| is_own(it) && it.is_live(code.now);
+        match live {
+            LiveCodes::AtMost(most) => {
+                let live = state.codes.values().filter(|it| is_live(it)).count();
+                if live >= most as usize {
+                    return Ok(Minted::Full);
+                }
+            }
+            LiveCodes::Newest => state.codes.retain(|_, it| !is_live(it)),
         }
         let kept = Code {
             owner: code.owner.clone(),
@@ -174,6 +180,12 @@ impl BindingStore for MemoryBindings {
         };
         state.codes.insert(code.hash.clone(), kept);
         Ok(Minted::Kept)
+    }
+
+    async fn is_live(&self, hash: &CodeHash, platform: &Platform, now: SystemTime) -> Result<bool> {
+        let state = self.state();
+        let code = state.codes.get(hash);
+        Ok(code.is_some_and(|code| code.platform == *platform && code.is_live(now)))
     }
 
     async fn redeem(&self, redemption: &Redemption) -> Result<Redeemed> {
@@ -230,6 +242,14 @@ impl BindingStore for MemoryBindings {
             exact => exact,
         };
         Ok(found.and_then(|id| state.bindings.get(id)).cloned())
+    }
+
+    async fn begin_message(&self, account: &AccountRef) -> Result<Option<Hold>> {
+        Ok(self.flights.begin_now(account).map(Hold::new))
+    }
+
+    async fn hold_back(&self, whose: &Whose) -> Result<Option<Box<dyn Closed>>> {
+        Ok(Some(Box::new(self.flights.close(whose.clone()))))
     }
 
     async fn find(&self, owner: &OwnerId, id: &BindingId) -> Result<Option<BindingRecord>> {

@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use channel_core::{AccountRef, BindingId, OwnerId, Platform, Proof, Result};
+use channel_core::{AccountRef, BindingId, Hold, OwnerId, Platform, Proof, Result};
 use serde::Serialize;
 
 use crate::code::CodeHash;
+use crate::flights::Whose;
 use crate::record::BindingRecord;
 
 /// A connect code to be kept.
@@ -24,6 +25,16 @@ pub struct NewCode {
     pub now: SystemTime,
     /// The last moment at which it holds.
     pub expires_at: SystemTime,
+}
+
+/// How many codes of an owner may be live on one platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LiveCodes {
+    /// So many: another one is refused until one of them is used or has expired.
+    AtMost(u32),
+    /// The newest: each one that is made spoils the one before.
+    Newest,
 }
 
 /// Whether a code was kept.
@@ -189,6 +200,22 @@ impl TrailEntry {
     }
 }
 
+/// Messages to some accounts are kept back, in all processes that share a store, until this is
+/// dropped; see [`BindingStore::hold_back`].
+#[async_trait]
+pub trait Closed: fmt::Debug + Send + Sync {
+    /// Whether none of those that had begun is on its way any more.
+    async fn landed(&self) -> Result<bool>;
+}
+
+/// For a store that one process uses.
+#[async_trait]
+impl Closed for () {
+    async fn landed(&self) -> Result<bool> {
+        Ok(true)
+    }
+}
+
 /// Keeps connect codes, bindings, conversations and credentials.
 ///
 /// Every error means that the store cannot be asked now, and is `Unavailable`: whoever asks
@@ -196,9 +223,12 @@ impl TrailEntry {
 /// process dies in the middle and when many call at once.
 #[async_trait]
 pub trait BindingStore: fmt::Debug + Send + Sync {
-    /// Keeps a code unless the owner has `most` live ones on its platform; forgets the
-    /// owner's expired ones.
-    async fn mint(&self, code: &NewCode, most: u32) -> Result<Minted>;
+    /// Keeps a code, if the owner may have one more on its platform or instead of the ones that
+    /// are live there; forgets the owner's expired ones.
+    async fn mint(&self, code: &NewCode, live: LiveCodes) -> Result<Minted>;
+
+    /// Whether a code would hold now.
+    async fn is_live(&self, hash: &CodeHash, platform: &Platform, now: SystemTime) -> Result<bool>;
 
     /// Redeems a code, once, and binds the account to its owner. A binding of the same
     /// owner and account is renewed and keeps its id; those of other owners are revoked and
@@ -216,6 +246,17 @@ pub trait BindingStore: fmt::Debug + Send + Sync {
     /// Finds the binding that holds for an account. A personal one also holds where the
     /// account has a workspace and the binding has none.
     async fn resolve(&self, account: &AccountRef, personal: bool) -> Result<Option<BindingRecord>>;
+
+    /// Begins a message to an account, which lasts until the hold is dropped or the process ends;
+    /// `None` while somebody takes the account's binding back: ask again soon.
+    ///
+    /// This is for those who share the store. [`Bindings`](crate::Bindings) orders what goes on in one
+    /// process by itself, so a store that only one process uses answers with an empty hold.
+    async fn begin_message(&self, account: &AccountRef) -> Result<Option<Hold>>;
+
+    /// Lets no message to these accounts begin until the answer is dropped or the process ends;
+    /// `None` while somebody else does the same: ask again soon.
+    async fn hold_back(&self, whose: &Whose) -> Result<Option<Box<dyn Closed>>>;
 
     /// Finds a binding of an owner.
     async fn find(&self, owner: &OwnerId, id: &BindingId) -> Result<Option<BindingRecord>>;

@@ -146,6 +146,15 @@ pub trait Policy: fmt::Debug + Send + Sync {
         false
     }
 
+    /// What it would say of an event, as far as it can tell without I/O, and without counting
+    /// anything or telling anybody: asked about a message for which there is no room, so that its
+    /// sender may hear of it. What it cannot tell it refuses, and so does a policy that does not
+    /// say anything about it.
+    fn foretell(&self, event: &Event) -> Verdict {
+        let _ = event;
+        Verdict::Refuse("not_foretold")
+    }
+
     /// Whether it decides which talk in shared chats is meant for the bot. Whoever runs it
     /// then leaves that decision alone: two gates would disagree.
     fn judges_groups(&self) -> bool {
@@ -166,6 +175,10 @@ pub struct AllowEveryone;
 #[async_trait]
 impl Policy for AllowEveryone {
     async fn judge(&self, _event: &Event) -> Verdict {
+        Verdict::Allow("everyone")
+    }
+
+    fn foretell(&self, _event: &Event) -> Verdict {
         Verdict::Allow("everyone")
     }
 }

@@ -63,6 +63,13 @@ pub trait Identities: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether a code of such a command stands in a text that is brought along: what a reply quotes,
+    /// what was there before a change. Without I/O.
+    fn shows_code(&self, text: &str) -> bool {
+        let _ = text;
+        false
+    }
+
     /// Says whose account it is.
     async fn resolve(&self, account: &AccountRef) -> Resolution;
 

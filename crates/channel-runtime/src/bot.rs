@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::bound::Guarded;
 use crate::driver::{Core, Entry, StatusHook};
 use crate::durable::Durable;
+use crate::full::FullNotice;
 use crate::handler::{HandlerResult, Handlers, boxed};
 use crate::inbox::Seen;
 use crate::incoming::Incoming;
@@ -86,6 +87,7 @@ pub struct Bot {
     overlap: Overlap,
     typing: bool,
     capacity: usize,
+    full: Option<String>,
     ack_within: Duration,
     answer_within: Duration,
     drain_within: Duration,
@@ -116,6 +118,7 @@ impl Bot {
             overlap: Overlap::default(),
             typing: false,
             capacity: CAPACITY,
+            full: None,
             ack_within: Duration::from_secs(3),
             answer_within: Duration::from_millis(500),
             drain_within: Duration::from_secs(7),
@@ -218,6 +221,24 @@ impl Bot {
     /// as 1000, with a warning.
     pub const fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
+        self
+    }
+
+    /// Tells the sender of a message for which there is no [room](Self::capacity), in these words:
+    /// each conversation once, until half of the places are free again. Off by default: nothing
+    /// is lost without it, because the platform brings the message again, and only the application
+    /// knows in which words and which language it speaks to people.
+    ///
+    /// Told are those whom the policy would let in, as far as it
+    /// [can tell without I/O](Policy::foretell), and nobody for whom the platform does not vouch.
+    /// The refusal does not wait for it. It goes into the chat as a message of its own, so that an
+    /// answer that a platform allows once is left for the handler; where it allows nothing else
+    /// nobody is told.
+    ///
+    /// A message that comes over a connection is not refused: while there is no room nobody
+    /// reads it.
+    pub fn tell_when_full(mut self, text: impl Into<String>) -> Self {
+        self.full = Some(text.into());
         self
     }
 
@@ -448,6 +469,7 @@ impl Bot {
             hook: self.hook.clone(),
             stop: watch::Sender::new(false),
             durable,
+            full: self.full.clone().map(FullNotice::new),
         }
     }
 

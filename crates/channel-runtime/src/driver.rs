@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::bot::GroupMode;
 use crate::durable::Durable;
+use crate::full::FullNotice;
 use crate::handle::{Handling, judge_and_handle};
 use crate::handler::Handlers;
 use crate::inbox::{AckSlot, EventKey, Seen};
@@ -39,6 +40,8 @@ pub(crate) struct Core {
     pub(crate) hook: Option<StatusHook>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) durable: Option<Durable>,
+    /// Tells who writes that there is no room, where somebody wants that.
+    pub(crate) full: Option<FullNotice>,
 }
 
 /// One channel of a bot.

@@ -106,6 +106,12 @@ impl Seen {
         }
     }
 
+    /// Whether an event has been noted of late.
+    pub(crate) fn knows(&self, EventKey(hash): EventKey) -> bool {
+        let state = lock(&self.state);
+        state.current.contains(&hash) || state.previous.contains(&hash)
+    }
+
     /// Says that an event is on its way to its handler, until [`end`](Self::end).
     pub(crate) fn begin(&self, EventKey(hash): EventKey, slot: AckSlot) {
         lock(&self.state).under_way.insert(hash, slot);

@@ -48,7 +48,7 @@ impl Intake for WebhookIntake {
         let now = core.clock.elapsed();
         // Room comes first: an event noted by one who then finds no room would meanwhile
         // pass for a duplicate, and be acknowledged, where it is delivered twice at once.
-        let mut places = match self.places(events.len()) {
+        let mut places = match self.places(&events) {
             Ok(places) => places,
             Err(refused) => {
                 for _ in &events {
@@ -113,12 +113,20 @@ impl Intake for WebhookIntake {
 impl WebhookIntake {
     /// Room for all of them or none. Only a batch that could never fit is taken beyond the
     /// capacity when nothing else is there: refusing it would mean refusing it for ever.
-    fn places(&self, count: usize) -> Result<Vec<Place>, Refused> {
-        let lanes = &self.core.lanes;
+    fn places(&self, events: &[Event]) -> Result<Vec<Place>, Refused> {
+        let core = &self.core;
+        let (count, lanes) = (events.len(), &core.lanes);
         let at_once = count.min(lanes.capacity());
         let Some(mut places) = lanes.try_reserve(at_once) else {
-            let now = self.core.clock.elapsed();
-            self.entry.board.reject(count, now);
+            self.entry.board.reject(count, core.clock.elapsed());
+            if let Some(full) = &core.full {
+                // One that has been handled, and comes again, is no news to anybody.
+                let is_new =
+                    |event: &&Event| !core.seen.knows(core.seen.key(&event.channel, &event.id));
+                for event in events.iter().filter(is_new) {
+                    full.tell(core, &self.entry, event);
+                }
+            }
             return Err(Refused::Full);
         };
         for _ in at_once..count {
@@ -146,7 +154,7 @@ impl WebhookIntake {
         if admitted.is_empty() {
             return Ok(());
         }
-        let places = self.places(admitted.len())?;
+        let places = self.places(&admitted)?;
         let events = admitted
             .into_iter()
             .zip(places)

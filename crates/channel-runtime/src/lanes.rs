@@ -41,6 +41,10 @@ struct State {
     lanes: HashMap<Conversation, Lane>,
     /// Jobs queued or running, reserved places included.
     pending: usize,
+    /// Somebody found no room, and half of it has not been free since.
+    is_short: bool,
+    /// How often that has been over.
+    shortages: u64,
 }
 
 struct Lane {
@@ -67,7 +71,13 @@ pub(crate) struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.lanes.shared.state).pending -= 1;
+        let mut state = lock(&self.lanes.shared.state);
+        state.pending -= 1;
+        if state.is_short && state.pending <= self.lanes.shared.capacity / 2 {
+            state.is_short = false;
+            state.shortages += 1;
+        }
+        drop(state);
         self.lanes.shared.changed.notify_waiters();
     }
 }
@@ -87,6 +97,7 @@ impl Lanes {
     pub(crate) fn try_reserve(&self, count: usize) -> Option<Vec<Place>> {
         let mut state = lock(&self.shared.state);
         if state.pending + count > self.shared.capacity {
+            state.is_short = true;
             return None;
         }
         state.pending += count;
@@ -98,6 +109,12 @@ impl Lanes {
                 })
                 .collect(),
         )
+    }
+
+    /// Which time it is, or will be next, that there is no room. It ends when half of the places
+    /// are free: one that is given back and taken at once is no end of it.
+    pub(crate) fn shortage(&self) -> u64 {
+        lock(&self.shared.state).shortages
     }
 
     /// How many places there are.

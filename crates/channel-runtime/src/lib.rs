@@ -4,6 +4,7 @@ mod bot;
 mod bound;
 mod driver;
 mod durable;
+mod full;
 mod handle;
 mod handler;
 mod inbox;

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::driver::{Core, Entry, drive, introduce, stopped};
 use crate::durable::{DurableChannel, Request, run_recorder};
+use crate::full::FullNotice;
 use crate::intake::WebhookIntake;
 use crate::status::{ChannelState, ChannelStatus};
 
@@ -35,7 +36,7 @@ pub struct Running {
     drivers: JoinSet<Result<()>>,
     /// The last channel that has failed for good.
     last_failure: Option<Error>,
-    /// What a store needs done besides: recording, renewing the lease, resuming.
+    /// What is done besides: what a store needs, words to those who find no room.
     upkeep: JoinSet<()>,
     drain_within: Duration,
     #[cfg(feature = "webhook")]
@@ -76,6 +77,11 @@ impl Running {
         }
         if let Some(requests) = requests {
             running.keep_up(requests);
+        }
+        if running.core.full.is_some() {
+            running
+                .upkeep
+                .spawn(FullNotice::send(Arc::clone(&running.core)));
         }
         for entry in &running.entries {
             let (core, entry) = (Arc::clone(&running.core), Arc::clone(entry));

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use channel_core::{Clock, Error, Random, Result};
 use channel_policy::Audit;
 
+use super::offer::MOST_LIVE;
 use super::{Bindings, Inner, fits};
+use crate::code::Made;
 use crate::flights::Flights;
 use crate::notice::Notices;
 use crate::platform::ConnectPlatform;
 use crate::seal::Sealer;
-use crate::store::BindingStore;
+use crate::store::{BindingStore, LiveCodes};
 
 /// Builds [`Bindings`]; made by [`Bindings::builder`].
 #[must_use]
@@ -24,6 +26,7 @@ pub struct BindingsBuilder {
     sealer: Option<Sealer>,
     audit: Option<Arc<dyn Audit>>,
     notices: Option<Arc<dyn Notices>>,
+    live_codes: LiveCodes,
 }
 
 impl fmt::Debug for BindingsBuilder {
@@ -52,6 +55,7 @@ impl Bindings {
             sealer: None,
             audit: None,
             notices: None,
+            live_codes: MOST_LIVE,
         }
     }
 }
@@ -79,6 +83,16 @@ impl BindingsBuilder {
     /// Tells owners what they have to learn.
     pub fn notices(mut self, notices: Arc<dyn Notices>) -> Self {
         self.notices = Some(notices);
+        self
+    }
+
+    /// Lets only the newest code of an owner hold on each platform: making one spoils the one
+    /// before. Without this up to five hold at once, and the sixth is refused.
+    ///
+    /// Stricter, as a code that was left lying somewhere dies with the next one; and who opens
+    /// the page twice can only use what it shows last.
+    pub const fn newest_code_only(mut self) -> Self {
+        self.live_codes = LiveCodes::Newest;
         self
     }
 
@@ -110,6 +124,8 @@ impl BindingsBuilder {
             sealer: self.sealer,
             audit: self.audit,
             notices: self.notices,
+            live_codes: self.live_codes,
+            made: Made::new(),
             flights: Flights::default(),
         })))
     }

@@ -20,15 +20,21 @@ pub use credentials::Resealed;
 pub use offer::ConnectOffer;
 pub(crate) use redeem::Outcome;
 
-use crate::flights::{Closed, Flight, Flights, Whose};
+use crate::code::Made;
+use crate::flights::{Closed as ClosedHere, Flights, Whose};
 use crate::notice::Notices;
 use crate::platform::ConnectPlatform;
 use crate::record::{BindingRecord, BindingStatus};
 use crate::seal::Sealer;
-use crate::store::{BindingStore, ConversationKey, Details, Disconnected, TrailEntry};
+use crate::store::{
+    BindingStore, Closed, ConversationKey, Details, Disconnected, LiveCodes, TrailEntry,
+};
 
 /// How long a call may take in all.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How soon one asks again who found an account's binding being taken back by another process, or
+/// messages of another one on their way.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// How precisely it is known when an account last wrote.
 const SEEN_STEP: Duration = Duration::from_secs(60);
 
@@ -46,8 +52,17 @@ struct Inner {
     sealer: Option<Sealer>,
     audit: Option<Arc<dyn Audit>>,
     notices: Option<Arc<dyn Notices>>,
+    live_codes: LiveCodes,
+    /// The codes that were made here.
+    made: Made,
     /// What is on its way to bound accounts.
     flights: Flights,
+}
+
+/// No message begins, until this is dropped.
+struct Landed {
+    _everywhere: Option<Box<dyn Closed>>,
+    _here: ClosedHere,
 }
 
 impl Bindings {
@@ -97,28 +112,53 @@ impl Bindings {
         Ok(found.is_some_and(|it| it.id == bound.binding && it.owner == bound.owner))
     }
 
-    /// As [`confirm`](Self::confirm), and nobody who shares these bindings takes the binding back
-    /// before the hold is dropped. Hold it for one call to a platform and no longer: whoever
-    /// takes it back waits, though no more than 10 s.
+    /// As [`confirm`](Self::confirm), and nobody, in this process or another one that shares the
+    /// store, takes the binding back before the hold is dropped. Hold it for one call to a platform
+    /// and no longer: whoever takes it back waits, though no more than 10 s.
     ///
     /// # Errors
     ///
     /// As for [`confirm`](Self::confirm).
     pub async fn hold(&self, bound: &Bound) -> Result<Option<Hold>> {
-        let begin = self.0.flights.begin(&bound.account);
-        let flight: Flight = self.within(async { Ok(begin.await) }).await?;
-        Ok(self.confirm(bound).await?.then(|| Hold::new(flight)))
+        let begin = async {
+            let here = self.0.flights.begin(&bound.account).await;
+            loop {
+                if let Some(everywhere) = self.0.store.begin_message(&bound.account).await? {
+                    return Ok(Hold::new((here, everywhere)));
+                }
+                self.0.clock.sleep(ASK_AGAIN).await;
+            }
+        };
+        let hold = self.within(begin).await?;
+        Ok(self.confirm(bound).await?.then_some(hold))
     }
 
     /// Keeps messages back, and waits for those that are on their way: what is written next
     /// comes after them. One that does not arrive in time is not waited for.
-    async fn land(&self, whose: Whose) -> Closed {
-        let closed = self.0.flights.close(whose);
-        let landed = timeout(self.0.clock.as_ref(), PATIENCE, closed.landed()).await;
-        if landed.is_err() {
-            tracing::warn!("a binding is taken back while a message is on its way");
+    async fn land(&self, whose: Whose) -> Result<Landed> {
+        let here = self.0.flights.close(whose.clone());
+        let mut everywhere = None;
+        let landed = timeout(self.0.clock.as_ref(), PATIENCE, async {
+            let closed = loop {
+                match self.0.store.hold_back(&whose).await? {
+                    Some(closed) => break everywhere.insert(closed),
+                    None => self.0.clock.sleep(ASK_AGAIN).await,
+                }
+            };
+            here.until_landed().await;
+            while !closed.landed().await? {
+                self.0.clock.sleep(ASK_AGAIN).await;
+            }
+            Ok::<_, Error>(())
+        });
+        match landed.await {
+            Ok(landed) => landed?,
+            Err(_) => tracing::warn!("a binding is taken back while a message is on its way"),
         }
-        closed
+        Ok(Landed {
+            _everywhere: everywhere,
+            _here: here,
+        })
     }
 
     /// All bindings of an owner, the last updated first.
@@ -150,7 +190,7 @@ impl Bindings {
     pub async fn disconnect(&self, owner: &OwnerId, id: &BindingId) -> Result<BindingRecord> {
         let binding = self.within(self.0.store.find(owner, id)).await?;
         let account = binding.ok_or_else(not_found)?.account;
-        let _closed = self.land(Whose::Accounts(vec![account])).await;
+        let _closed = self.land(Whose::Accounts(vec![account])).await?;
         let now = self.now();
         match self.within(self.0.store.disconnect(owner, id, now)).await? {
             Disconnected::Revoked(binding) => {
@@ -169,7 +209,7 @@ impl Bindings {
     ///
     /// `Unavailable`: none was revoked, try again.
     pub async fn revoke_platform(&self, platform: &Platform) -> Result<usize> {
-        let _closed = self.land(Whose::Platform(platform.clone())).await;
+        let _closed = self.land(Whose::Platform(platform.clone())).await?;
         let now = self.now();
         let revoked = self
             .within(self.0.store.revoke_platform(platform, now))
@@ -189,7 +229,7 @@ impl Bindings {
     pub async fn purge(&self, owner: &OwnerId) -> Result<u64> {
         let bindings = self.within(self.0.store.list(owner)).await?;
         let accounts = bindings.into_iter().map(|binding| binding.account);
-        let _closed = self.land(Whose::Accounts(accounts.collect())).await;
+        let _closed = self.land(Whose::Accounts(accounts.collect())).await?;
         let purged = self.within(self.0.store.purge(owner)).await?;
         if let Some(audit) = &self.0.audit {
             let line = AuditEvent::new(self.now(), "owner_purged", true, "owner_purged");

@@ -5,15 +5,17 @@ use std::time::Duration;
 use channel_core::{Error, ErrorKind, OwnerId, Platform, Result, Secret};
 use channel_policy::AuditEvent;
 
+#[cfg(doc)]
+use super::BindingsBuilder;
 use super::{Bindings, fits};
 use crate::code::{self, CodeHash};
 use crate::platform::ConnectMode;
-use crate::store::{Minted, NewCode};
+use crate::store::{LiveCodes, Minted, NewCode};
 
 /// How long a connect code holds; at exactly its end it still does.
 pub(crate) const TTL: Duration = Duration::from_secs(600);
-/// How many live codes an owner has on one platform.
-const MOST_LIVE: u32 = 5;
+/// How many live codes an owner has on one platform, unless the newest alone is to hold.
+pub(super) const MOST_LIVE: LiveCodes = LiveCodes::AtMost(5);
 
 /// A connect code and how to use it. The only time that the code is to be seen.
 #[derive(Debug, Clone)]
@@ -34,13 +36,19 @@ pub struct ConnectOffer {
 }
 
 impl Bindings {
+    /// Whether a code that was made here, and may still hold, stands in a text, however it is shown.
+    pub(crate) fn shows_own_code(&self, text: &str) -> bool {
+        self.0.made.are_in(text, TTL, self.0.clock.elapsed())
+    }
+
     /// Makes a connect code for an owner.
     ///
     /// # Errors
     ///
     /// `Invalid` if the owner's id is not 1 to 64 characters, `NotFound` if the platform is
     /// not one of ours, `Config` if it is not configured, `RateLimited` if five codes of
-    /// the owner are live there, `Unavailable`.
+    /// the owner are live there and not the [newest alone](BindingsBuilder::newest_code_only)
+    /// is to hold, `Unavailable`.
     pub async fn mint(&self, owner: &OwnerId, platform: &str) -> Result<ConnectOffer> {
         if !fits(owner.as_str(), 64) {
             return Err(Error::new(
@@ -69,7 +77,10 @@ impl Bindings {
             now,
             expires_at: now + TTL,
         };
-        match self.within(self.0.store.mint(&new, MOST_LIVE)).await? {
+        match self
+            .within(self.0.store.mint(&new, self.0.live_codes))
+            .await?
+        {
             Minted::Kept => {}
             Minted::Full => {
                 return Err(Error::new(
@@ -79,6 +90,8 @@ impl Bindings {
                 .with_retry_after(TTL));
             }
         }
+        let elapsed = self.0.clock.elapsed();
+        self.0.made.note(code.expose(), TTL, elapsed);
         if let Some(audit) = &self.0.audit {
             audit.record(AuditEvent::new(now, "code_minted", true, "code_minted").owner(owner));
         }

@@ -48,9 +48,20 @@ impl Bindings {
             id: BindingId::from(self.id()),
             now: self.now(),
         };
-        // Answers to a former owner's messages arrive before the account moves.
-        let sender = message.sender.account.clone();
-        let closed = self.land(Whose::Accounts(vec![sender])).await;
+        // Answers to a former owner's messages arrive before the account moves. Nobody waits for
+        // a code that moves nothing, and one that does not hold now never will.
+        let is_live = self.0.store.is_live(
+            &redemption.hash,
+            &redemption.account.platform,
+            redemption.now,
+        );
+        let closed = match self.within(is_live).await? {
+            true => {
+                let sender = message.sender.account.clone();
+                Some(self.land(Whose::Accounts(vec![sender])).await?)
+            }
+            false => None,
+        };
         let redeemed = self.within(self.0.store.redeem(&redemption)).await?;
         drop(closed);
         Ok(match redeemed {

@@ -10,9 +10,13 @@ use super::row::{columns, proof_name};
 use super::{SqlBindings, millis, row};
 use crate::code::CodeHash;
 use crate::record::{BindingRecord, workspace_key};
-use crate::store::{Minted, NewCode, Redeemed, Redemption, TrailEntry};
+use crate::store::{LiveCodes, Minted, NewCode, Redeemed, Redemption, TrailEntry};
 
 const TAKE_SLOT: &str = "UPDATE channel_binding_locks SET taken = taken + 1 WHERE slot = $1";
+
+/// Those that were used stay: who delivers them again is told apart from who guesses.
+const DELETE_OWN_LIVE: &str = "DELETE FROM channel_connect_codes
+    WHERE owner_user_id = $1 AND platform = $2 AND consumed_at IS NULL";
 
 const DELETE_OWN_EXPIRED: &str = "DELETE FROM channel_connect_codes
     WHERE owner_user_id = $1 AND platform = $2 AND expires_at < $3";
@@ -27,6 +31,9 @@ const INSERT_CODE: &str = "INSERT INTO channel_connect_codes
 const CONSUME: &str = "UPDATE channel_connect_codes SET consumed_at = $1, consumed_by = $2
     WHERE code_hash = $3 AND platform = $4 AND consumed_at IS NULL AND expires_at >= $1
     RETURNING owner_user_id";
+
+const IS_LIVE: &str = "SELECT expires_at FROM channel_connect_codes
+    WHERE code_hash = $1 AND platform = $2 AND consumed_at IS NULL AND expires_at >= $3";
 
 const CONSUMED_BY: &str = "SELECT consumed_by FROM channel_connect_codes
     WHERE code_hash = $1 AND platform = $2";
@@ -52,7 +59,11 @@ const UPSERT: &str = concat!(
 );
 
 impl SqlBindings {
-    pub(super) async fn mint_once(&self, code: &NewCode, most: u32) -> Result<Minted, sqlx::Error> {
+    pub(super) async fn mint_once(
+        &self,
+        code: &NewCode,
+        live: LiveCodes,
+    ) -> Result<Minted, sqlx::Error> {
         let (owner, platform) = (code.owner.as_str(), code.platform.as_str());
         let now = millis(code.now);
         let mut tx = self.writes.begin().await?;
@@ -63,16 +74,27 @@ impl SqlBindings {
             .bind(now)
             .execute(&mut *tx)
             .await?;
-        let live: i64 = sqlx::query(COUNT_LIVE)
-            .bind(owner)
-            .bind(platform)
-            .bind(now)
-            .fetch_one(&mut *tx)
-            .await?
-            .try_get("live")?;
-        if live >= i64::from(most) {
-            tx.commit().await?;
-            return Ok(Minted::Full);
+        match live {
+            LiveCodes::AtMost(most) => {
+                let live: i64 = sqlx::query(COUNT_LIVE)
+                    .bind(owner)
+                    .bind(platform)
+                    .bind(now)
+                    .fetch_one(&mut *tx)
+                    .await?
+                    .try_get("live")?;
+                if live >= i64::from(most) {
+                    tx.commit().await?;
+                    return Ok(Minted::Full);
+                }
+            }
+            LiveCodes::Newest => {
+                sqlx::query(DELETE_OWN_LIVE)
+                    .bind(owner)
+                    .bind(platform)
+                    .execute(&mut *tx)
+                    .await?;
+            }
         }
         sqlx::query(INSERT_CODE)
             .bind(code.hash.as_str())
@@ -83,6 +105,21 @@ impl SqlBindings {
             .await?;
         tx.commit().await?;
         Ok(Minted::Kept)
+    }
+
+    pub(super) async fn is_live_once(
+        &self,
+        hash: &CodeHash,
+        platform: &Platform,
+        now: SystemTime,
+    ) -> Result<bool, sqlx::Error> {
+        let found = sqlx::query(IS_LIVE)
+            .bind(hash.as_str())
+            .bind(platform.as_str())
+            .bind(millis(now))
+            .fetch_optional(&self.reads)
+            .await?;
+        Ok(found.is_some())
     }
 
     pub(super) async fn redeem_once(&self, from: &Redemption) -> Result<Redeemed, sqlx::Error> {

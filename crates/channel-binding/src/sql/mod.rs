@@ -2,6 +2,7 @@
 
 mod bindings;
 mod codes;
+mod holds;
 mod kept;
 mod pairing;
 mod policies;
@@ -10,19 +11,24 @@ mod schema;
 mod tries;
 
 use std::fmt;
+use std::str::FromStr as _;
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use channel_core::{AccountRef, BindingId, Error, ErrorKind, OwnerId, Platform, Result};
-use sqlx::AnyPool;
+use channel_core::{AccountRef, BindingId, Error, ErrorKind, Hold, OwnerId, Platform, Result};
 use sqlx::any::AnyPoolOptions;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AnyPool, Row as _};
 
 use crate::code::CodeHash;
+use crate::flights::{Flights, Whose};
 use crate::record::BindingRecord;
 use crate::store::{
-    BindingStore, ConversationKey, Details, Disconnected, Minted, NewCode, Redeemed, Redemption,
-    SealedCredential, TrailEntry,
+    BindingStore, Closed, ConversationKey, Details, Disconnected, LiveCodes, Minted, NewCode,
+    Redeemed, Redemption, SealedCredential, TrailEntry,
 };
+
+use holds::{FileHolds, Holds, PostgresHolds};
 
 /// How often a transaction that collided with another is tried.
 const TRIES: u32 = 3;
@@ -39,6 +45,8 @@ pub struct SqlBindings {
     reads: AnyPool,
     /// With SQLite one connection, so that writers wait in line here and not at the file.
     writes: AnyPool,
+    /// Messages on their way, and those who wait for them, of all processes.
+    holds: Holds,
 }
 
 impl fmt::Debug for SqlBindings {
@@ -61,7 +69,7 @@ impl SqlBindings {
     pub async fn connect(url: &str) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let store = if url.starts_with("sqlite:") {
-            Self::open_sqlite(url).await?
+            return Self::open_sqlite(url).await;
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let pool = AnyPoolOptions::new()
                 .max_connections(10)
@@ -77,9 +85,17 @@ impl SqlBindings {
                 .connect(url)
                 .await
                 .map_err(|error| failed("connect", &error))?;
+            // Locks are told apart by where the tables are.
+            let schema: String = sqlx::query("SELECT COALESCE(current_schema(), '')::TEXT")
+                .fetch_one(&pool)
+                .await
+                .and_then(|row| row.try_get(0))
+                .map_err(|error| failed("connect", &error))?;
+            let server = PostgresHolds::new(pool.connect_options(), &schema);
             Self {
                 reads: pool.clone(),
                 writes: pool,
+                holds: Holds::Postgres(server, Flights::default()),
             }
         } else {
             return Err(Error::config(
@@ -126,13 +142,23 @@ impl SqlBindings {
         } else {
             open(4).await?
         };
-        Ok(Self { reads, writes })
+        schema::migrate(&writes).await?;
+        let holds = match SqliteConnectOptions::from_str(&url) {
+            Ok(options) if !in_memory => Holds::Files(FileHolds::beside(options.get_filename())),
+            _ => Holds::Here(Flights::default()),
+        };
+        Ok(Self {
+            reads,
+            writes,
+            holds,
+        })
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         self.reads.close().await;
         self.writes.close().await;
+        self.holds.end();
     }
 }
 
@@ -190,8 +216,12 @@ fn millis(at: SystemTime) -> i64 {
 
 #[async_trait]
 impl BindingStore for SqlBindings {
-    async fn mint(&self, code: &NewCode, most: u32) -> Result<Minted> {
-        again!("mint", self.mint_once(code, most))
+    async fn mint(&self, code: &NewCode, live: LiveCodes) -> Result<Minted> {
+        again!("mint", self.mint_once(code, live))
+    }
+    async fn is_live(&self, hash: &CodeHash, platform: &Platform, now: SystemTime) -> Result<bool> {
+        let found = self.is_live_once(hash, platform, now).await;
+        found.map_err(|error| failed("look for a code", &error))
     }
     async fn redeem(&self, redemption: &Redemption) -> Result<Redeemed> {
         let redeemed = again!("redeem", self.redeem_once(redemption))?;
@@ -209,6 +239,12 @@ impl BindingStore for SqlBindings {
     async fn resolve(&self, account: &AccountRef, personal: bool) -> Result<Option<BindingRecord>> {
         let found = self.resolve_once(account, personal).await;
         found.map_err(|error| failed("resolve", &error))
+    }
+    async fn begin_message(&self, account: &AccountRef) -> Result<Option<Hold>> {
+        self.holds.begin(account).await
+    }
+    async fn hold_back(&self, whose: &Whose) -> Result<Option<Box<dyn Closed>>> {
+        self.holds.close(whose).await
     }
     async fn find(&self, owner: &OwnerId, id: &BindingId) -> Result<Option<BindingRecord>> {
         let found = self.find_once(owner, id).await;

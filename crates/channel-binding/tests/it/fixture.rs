@@ -245,6 +245,54 @@ impl Kit {
         }
     }
 
+    /// Another process that has opened the same database by itself.
+    pub(crate) async fn elsewhere(&self) -> Bindings {
+        let builder = match self.store.as_ref().unwrap() {
+            AnyStore::Memory(store) => builder(store.clone(), &self.clock),
+            AnyStore::Sql(_) => {
+                let store = SqlBindings::connect(&self.database.url).await.unwrap();
+                builder(store, &self.clock)
+            }
+        };
+        builder.build().unwrap()
+    }
+
+    /// Until somebody takes back what an account is bound by.
+    pub(crate) async fn until_closed(&self, sender: &str) {
+        let account = account(sender);
+        let closed = async {
+            loop {
+                let begun = match self.store.as_ref().unwrap() {
+                    AnyStore::Memory(store) => store.begin_message(&account).await,
+                    AnyStore::Sql(store) => store.begin_message(&account).await,
+                };
+                if begun.unwrap().is_none() {
+                    return;
+                }
+                tokio::time::sleep(MILLI).await;
+            }
+        };
+        self.in_time(closed).await;
+    }
+
+    /// Real work goes on, and time passes, until it is done.
+    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = T>) -> T {
+        self.in_steps(MILLI, work).await
+    }
+
+    /// The same, with more time to each millisecond.
+    pub(crate) async fn in_steps<T>(&self, step: Duration, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let pause = tokio::time::sleep(MILLI);
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                () = pause => self.clock.advance(step),
+            }
+        }
+    }
+
     /// The same store, for what the policies remember.
     pub(crate) fn policies(&self) -> Arc<dyn PolicyStore> {
         match self.store.as_ref().unwrap() {

@@ -17,6 +17,8 @@ mod parallel;
 mod policies;
 mod rotation;
 mod runtime;
+mod secrecy;
 mod secrets;
+mod shared;
 mod stores;
 mod web;

@@ -99,6 +99,47 @@ on_every_store! {
         }
     }
 
+    async fn of_64_mintings_where_the_newest_code_alone_holds_one_holds(kit) {
+        let bindings = kit.same_store().newest_code_only().build().unwrap();
+        let kit = Arc::new(kit);
+        for round in 0..5 {
+            let owner = OwnerId::new(format!("o{round}"));
+            let minted = at_once((0..64).map(|_| {
+                let (bindings, owner) = (bindings.clone(), owner.clone());
+                async move {
+                    let offer = bindings.mint(&owner, "acme").await.unwrap();
+                    offer.code.expose().to_owned()
+                }
+            }))
+            .await;
+            // One after the other, so that none is refused because another is being used.
+            let mut connected = 0;
+            for (n, code) in minted.iter().enumerate() {
+                let reason = kit.send(&format!("s{round}-{n}"), code).await;
+                connected += usize::from(reason == "connected");
+            }
+            assert_eq!(connected, 1, "round {round}");
+        }
+    }
+
+    /// While 64 are made, somebody tries all that have been made so far.
+    async fn never_two_codes_hold_where_the_newest_alone_does(kit) {
+        let bindings = kit.same_store().newest_code_only().build().unwrap();
+        let kit = Arc::new(kit);
+        let owner = OwnerId::new("ada");
+        for round in 0..20 {
+            let old = bindings.mint(&owner, "acme").await.unwrap();
+            let new = bindings.mint(&owner, "acme").await.unwrap();
+            let codes = [old, new].map(|offer| offer.code.expose().to_owned());
+            let reasons = at_once(codes.into_iter().enumerate().map(|(n, code)| {
+                let kit = kit.clone();
+                async move { kit.send(&format!("r{round}-{n}"), &code).await }
+            }))
+            .await;
+            assert_eq!(reasons, ["connect_invalid", "connected"]);
+        }
+    }
+
     async fn of_64_first_messages_one_makes_the_thread(kit) {
         kit.connect("ada", "a").await;
         let binding = kit.bindings.resolve(&account("a")).await.unwrap().unwrap();

@@ -35,6 +35,10 @@ impl<P: Policy + 'static> Policy for Minuted<P> {
         self.inner.is_secret(event)
     }
 
+    fn foretell(&self, event: &Event) -> Verdict {
+        self.inner.foretell(event)
+    }
+
     fn judges_groups(&self) -> bool {
         self.inner.judges_groups()
     }

@@ -12,6 +12,7 @@ use crate::allowlist::Allowlist;
 use crate::audit::Audit;
 use crate::context::Overheard;
 use crate::gate::Gate;
+use crate::gate::lately::Lately;
 use crate::gate::told::Told;
 use crate::identity::{Directory, Identities};
 use crate::pairing::Pairing;
@@ -200,6 +201,7 @@ impl GateBuilder {
             counts: Counts::new(),
             told: Told::new(TELL_AGAIN),
             asked: Told::new(PairingRequest::TTL),
+            lately: Lately::default(),
             overheard: Overheard::new(),
         })
     }

@@ -1,6 +1,9 @@
 //! The gate: every rule, in one order.
 
+mod brought;
 mod config;
+mod foretell;
+mod lately;
 mod subject;
 mod told;
 
@@ -9,8 +12,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use channel_core::{
-    Addressed, Bound, ChannelId, ChannelInfo, ChatKind, Clock, Error, Event, EventKind, Grant,
-    Hold, Policy, Raw, Result, SenderKind, Verdict,
+    Addressed, Bound, ChannelId, ChannelInfo, Clock, Error, Event, EventKind, Grant, Hold, Policy,
+    Result, SenderKind, Verdict,
 };
 
 use crate::access::{Access, DirectPolicy};
@@ -23,6 +26,7 @@ use crate::rate::{Admission, RateLimiter};
 use crate::reason::{Counts, Reason};
 use crate::trigger::Trigger;
 pub use config::GateBuilder;
+use lately::Lately;
 use subject::{Kind, Subject};
 use told::Told;
 
@@ -76,6 +80,8 @@ pub struct Gate {
     told: Told,
     /// Strangers who have a pairing code.
     asked: Told,
+    /// Those who were let in, where that took a look at a store.
+    lately: Lately,
     /// Talk that was not meant for the bot.
     overheard: Overheard,
 }
@@ -178,7 +184,7 @@ impl Gate {
         let Some(message) = subject.message.filter(|_| most > 0) else {
             return;
         };
-        if self.is_secret(subject.event)
+        if self.shows_code(subject.event)
             || !matches!(self.may(subject, access).await, Step::Allowed(_))
         {
             return;
@@ -255,15 +261,8 @@ impl Gate {
     /// Platform allow-all, role, paired, allowlists, global allow-all, deny. Where nobody can
     /// tell whether the sender is paired, the lists alone let pass.
     async fn may(&self, subject: &Subject<'_>, access: &Access) -> Step {
-        let direct = subject.is_direct();
-        if direct && access.direct == DirectPolicy::Disabled {
-            return Step::Refused(Reason::DirectDisabled);
-        }
-        if access.allow_all {
-            return Step::Allowed(Reason::AllowAll);
-        }
-        if self.has_role(subject, access) {
-            return Step::Allowed(Reason::Role);
+        if let Some(step) = self.may_before_pairing(subject, access) {
+            return step;
         }
         let paired = match &self.pairing {
             Some(pairing) => pairing.is_paired(subject.account()).await,
@@ -273,23 +272,39 @@ impl Gate {
             self.asked.forget(subject.account());
             return Step::Allowed(Reason::Paired);
         }
-        if self.is_listed(subject, access) {
-            return Step::Allowed(Reason::Allowlist);
-        }
-        if self.allow_all {
-            return Step::Allowed(Reason::AllowAllChannels);
-        }
-        if direct && access.direct == DirectPolicy::Open {
-            return Step::Allowed(Reason::DirectOpen);
+        if let Some(step) = self.may_after_pairing(subject, access) {
+            return step;
         }
         if let Err(error) = paired {
             return unavailable(subject, &error);
         }
         match access.direct {
             // Few are strangers, and the verdict on everybody would have to keep room for it.
-            DirectPolicy::Pairing if direct => Box::pin(self.ask(subject)).await,
+            DirectPolicy::Pairing if subject.is_direct() => Box::pin(self.ask(subject)).await,
             _ => Step::Refused(Reason::NotAllowed),
         }
+    }
+
+    fn may_before_pairing(&self, subject: &Subject<'_>, access: &Access) -> Option<Step> {
+        if subject.is_direct() && access.direct == DirectPolicy::Disabled {
+            return Some(Step::Refused(Reason::DirectDisabled));
+        }
+        if access.allow_all {
+            return Some(Step::Allowed(Reason::AllowAll));
+        }
+        let has_role = self.has_role(subject, access);
+        has_role.then_some(Step::Allowed(Reason::Role))
+    }
+
+    fn may_after_pairing(&self, subject: &Subject<'_>, access: &Access) -> Option<Step> {
+        if self.is_listed(subject, access) {
+            return Some(Step::Allowed(Reason::Allowlist));
+        }
+        if self.allow_all {
+            return Some(Step::Allowed(Reason::AllowAllChannels));
+        }
+        let is_open = subject.is_direct() && access.direct == DirectPolicy::Open;
+        is_open.then_some(Step::Allowed(Reason::DirectOpen))
     }
 
     fn has_role(&self, subject: &Subject<'_>, access: &Access) -> bool {
@@ -473,8 +488,18 @@ fn trigger(subject: &Subject<'_>, access: &Access, pass: &mut Pass) -> Step {
 #[async_trait]
 impl Policy for Gate {
     async fn judge(&self, event: &Event) -> Verdict {
+        // Before the look: a pairing that is taken back meanwhile is not remembered.
+        let revocations = self.pairing.as_ref().map(|pairing| pairing.revocations());
         let outcome = self.walk(event).await;
+        self.remember(event, &outcome, revocations);
         self.conclude(event, outcome)
+    }
+
+    fn foretell(&self, event: &Event) -> Verdict {
+        match self.walk_without_io(event) {
+            Ok(pass) => pass.into(),
+            Err(reason) => Verdict::Refuse(reason.as_str()),
+        }
     }
 
     fn check(&self, channels: &[&ChannelInfo]) -> Result<()> {
@@ -517,33 +542,7 @@ impl Policy for Gate {
     }
 
     fn is_secret(&self, event: &Event) -> bool {
-        // A code holds until somebody uses it, whoever shows it and wherever. Platforms bring
-        // words along that were said before: those that a reply quotes, such as ours with the
-        // code in them, and those that were changed or deleted.
-        let has_pairing = self.pairing.is_some();
-        let shows = |raw: &Raw| {
-            let text = std::str::from_utf8(raw.as_slice());
-            has_pairing && text.is_ok_and(Pairing::holds_code)
-        };
-        let (message, brings_more) = match &event.kind {
-            EventKind::Message(message) => (message, message.reply_to.is_some()),
-            EventKind::Edited(message) => (message, true),
-            EventKind::Deleted(deleted) => return shows(&deleted.raw),
-            EventKind::Action(action) => return shows(&action.raw),
-            EventKind::Unknown(unknown) => return shows(&unknown.raw),
-            _ => return false,
-        };
-        let connects = |identities: &Arc<dyn Identities>| identities.is_secret(message);
-        if self.identities.as_ref().is_some_and(connects) {
-            return true;
-        }
-        // Strangers who were given a code write about it, and mistype it; what they say is
-        // refused anyway.
-        let has_code = || self.asked.knows(&message.sender.account);
-        has_pairing
-            && (Pairing::holds_code(&message.text)
-                || brings_more && shows(&message.raw)
-                || message.chat.kind == ChatKind::Direct && has_code())
+        self.shows_code(event)
     }
 
     fn judges_groups(&self) -> bool {

@@ -4,6 +4,7 @@ mod code;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use channel_core::{
@@ -102,6 +103,7 @@ pub struct Pairing {
     random: Arc<dyn Random>,
     audit: Option<Arc<dyn Audit>>,
     store: Arc<dyn PolicyStore>,
+    revocations: AtomicU64,
 }
 
 impl Pairing {
@@ -113,6 +115,7 @@ impl Pairing {
             random,
             audit: None,
             store: Arc::new(MemoryPolicies::new()),
+            revocations: AtomicU64::new(0),
         }
     }
 
@@ -266,10 +269,16 @@ impl Pairing {
     /// `Unavailable`: nothing was taken back, try again.
     pub async fn revoke(&self, actor: &str, account: &AccountRef) -> Result<bool> {
         let forgotten = fits(account) && self.store.revoke(account).await?;
+        self.revocations.fetch_add(1, Ordering::Release);
         if forgotten {
             self.record("pairing_revoked", false, account, Some(actor));
         }
         Ok(forgotten)
+    }
+
+    /// How often a pairing was taken back here: what was found out before may not hold any more.
+    pub(crate) fn revocations(&self) -> u64 {
+        self.revocations.load(Ordering::Acquire)
     }
 
     /// Issues an invite code, `XXXX-XXXX-XXXX-XXXX`: whoever sends it first in a direct chat

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use channel_core::{AccountRef, Addressed, Bound, Message, Verdict, authorize};
+use channel_core::{AccountRef, Addressed, Bound, Message, Policy as _, Verdict, authorize};
 use channel_policy::{
     AccessConfig, DirectPolicy, Gate, GateBuilder, Identities, Pairing, Reason, Resolution, Settled,
 };
@@ -108,6 +108,20 @@ fn only_bound_accounts_pass_and_the_handler_learns_whose_they_are() {
         .unwrap_err();
     assert_eq!(denied.reason, "unbound", "commands are gated too");
     assert_eq!(denied.answer.as_deref(), Some("connect first"));
+}
+
+#[test]
+fn whose_account_it_is_is_foretold_only_after_a_look() {
+    let gate = gate(AccessConfig::new().allow_all());
+    let ada = event(direct("ada", "hi"));
+    assert_eq!(gate.foretell(&ada), Verdict::Refuse("unbound"));
+    let _ = judge(&gate, direct("ada", "hi"));
+    let Verdict::Grant(grant) = gate.foretell(&ada) else {
+        panic!("not foretold");
+    };
+    assert_eq!(grant.bound.unwrap().owner.as_str(), "owner-1");
+    let _ = judge(&gate, direct("eve", "hi"));
+    assert!(!gate.foretell(&event(direct("eve", "hi"))).is_yes());
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod allowlist;
 mod command;
 mod context;
 mod fixture;
+mod foretell;
 mod gate;
 mod identity;
 mod lockout;

@@ -55,6 +55,8 @@ fn is_secret_everywhere(gate: &Gate, code: &str) {
         code.replace('-', ""),
         format!("my code is {code}, please let me in"),
         format!("is it {}?", code.replace('-', " ")),
+        format!("code{code}please"),
+        code.replace('-', "\n"),
     ] {
         for sender in ["ada", "eve"] {
             assert!(is_secret(gate, direct(sender, &text)), "{text}");
@@ -94,6 +96,14 @@ fn a_reply_that_quotes_a_code_is_a_secret() {
         reply
     };
     assert!(is_secret(&here, quoting(&format!("Your code is {code}."))));
+    // Written the way JSON writes it.
+    for words in [
+        format!("Your code is:\\n{code}\\nBye."),
+        code.replace('-', "-\\n"),
+        format!("to=x%3D{code}"),
+    ] {
+        assert!(is_secret(&here, quoting(&words)), "{words}");
+    }
     assert!(!is_secret(&here, quoting("Hello there.")));
 }
 

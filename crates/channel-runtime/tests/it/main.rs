@@ -5,6 +5,7 @@ mod again;
 mod bound;
 mod durable;
 mod failing;
+mod full;
 mod order;
 mod overlap;
 mod policy;

@@ -1,0 +1,131 @@
+//! What shows a connect code, and is not written into any store.
+
+use std::sync::Arc;
+
+use channel_binding::ConnectGate;
+use channel_core::{Deleted, Event, EventKind, Policy as _, Quoted, Raw};
+use channel_policy::{AccessConfig, Gate, Identities as _};
+
+use crate::chat::{event, kit};
+use crate::fixture::SECOND;
+
+/// A code that is sent in a way that settles nothing still holds: what shows it is a secret.
+#[tokio::test]
+async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
+    let kit = kit().await;
+    let code = kit.mint("ada").await;
+    let is_secret = |text: String| kit.gate.is_secret(&kit.direct("a", &text));
+    for text in [
+        format!("/connect {code}"),
+        format!("/connect {code} please"),
+        format!("/connect: {code}").replace(':', " now"),
+        format!("connect {code}"),
+        format!("@kit Start {code}"),
+        format!("/start {code}"),
+        format!("/start@kit_bot {code}"),
+        code.clone(),
+        format!(" @kit {code}\n"),
+        format!("it says https://t.me/kit?start={code}, what now"),
+        format!("my code is {code}, is it not?"),
+        format!("job {code} is done"),
+        format!("/run {code}"),
+        // It was made here, and is known exactly.
+        format!("job x{code} is done"),
+        format!("/run {code}x"),
+        format!("code{code}please"),
+        format!("{} {}", &code[..11], &code[11..]),
+        format!("{}\n{}", &code[..3], &code[3..]),
+        format!("{}.\u{3000}{}", &code[..20], &code[20..]),
+        code.chars().map(|c| format!("{c} ")).collect(),
+    ] {
+        assert!(is_secret(text.clone()), "{text}");
+    }
+    for text in [
+        "hello".to_owned(),
+        "/start".to_owned(),
+        "/start campaign-7".to_owned(),
+        "connect me, please".to_owned(),
+        code[1..].to_owned(),
+        format!("xy{}", &code[1..]),
+        "https://acme.example/?start=here".to_owned(),
+    ] {
+        assert!(!is_secret(text.clone()), "{text}");
+    }
+    assert!(
+        is_secret("/connect wrong".to_owned()),
+        "a command, whatever it carries"
+    );
+}
+
+/// In another process, or after a restart, a code is known by its form alone.
+#[tokio::test]
+async fn a_code_that_was_made_elsewhere_is_a_secret_in_pieces_and_not_glued_to_letters() {
+    let (kit, elsewhere) = (kit().await, kit().await);
+    let mut in_pieces = 0;
+    for _ in 0..200 {
+        let code = elsewhere.mint(&format!("o{in_pieces}")).await;
+        let is_secret = |text: String| kit.gate.is_secret(&kit.direct("a", &text));
+        assert!(is_secret(format!("is it {code}?")));
+        in_pieces += u32::from(is_secret(format!("it is {}\n{}.", &code[..9], &code[9..])));
+        assert!(
+            !is_secret(format!("job x{code}x is done")),
+            "what is documented"
+        );
+    }
+    assert!(in_pieces >= 195, "{in_pieces} of 200");
+}
+
+/// A code dies with its time: what looked like it then is ordinary text again.
+#[tokio::test]
+async fn a_code_that_has_expired_is_forgotten() {
+    let kit = kit().await;
+    let code = kit.mint("ada").await;
+    let glued = format!("job x{code} is done");
+    assert!(kit.gate.is_secret(&kit.direct("a", &glued)));
+    kit.clock.advance(600 * SECOND);
+    assert!(
+        kit.gate.is_secret(&kit.direct("a", &glued)),
+        "it still holds"
+    );
+    kit.clock.advance(601 * SECOND);
+    assert!(!kit.gate.is_secret(&kit.direct("a", &glued)));
+}
+
+/// The platform sends the quoted words along, and they are part of what is kept.
+#[tokio::test]
+async fn what_a_message_brings_along_is_a_secret_where_it_shows_a_code() {
+    let kit = kit().await;
+    let gate = Gate::builder(Arc::new(kit.clock.clone()))
+        .channel("acme", AccessConfig::new().allow_all())
+        .identities(Arc::new(ConnectGate::new(kit.bindings.clone())))
+        .build()
+        .unwrap();
+    // One that another process has made, as in a reply after a restart.
+    let code = crate::chat::kit().await.mint("ada").await;
+    for (words, wanted) in [
+        (format!("/connect {code}"), true),
+        (format!("your code:\\n{code}\\nbye"), true),
+        (format!("your code:\\\\n{code}"), true),
+        (format!("{}\\n{}", &code[..9], &code[9..]), true),
+        (format!("to=https%3A%2F%2Fx%3Fstart%3D{code}"), true),
+        ("your code:\\nis not here".to_owned(), false),
+    ] {
+        let raw = format!(r#"{{"id":"8f14e45f-ceea-467f-a0e6-d4b5a1c2e3f4","quoted":"{words}"}}"#);
+        let raw = Raw::new(raw.into_bytes().into());
+        let mut reply = kit.direct("a", "what is this?");
+        reply.raw = raw.clone();
+        assert!(!gate.is_secret(&event(reply.clone())), "it brings nothing");
+        reply.reply_to = Some(Quoted::new("m".into(), true));
+        let mut forwarded = kit.direct("a", "");
+        forwarded.raw = raw.clone();
+        let deleted = Deleted::new(Vec::new(), raw);
+        let deleted = EventKind::Deleted(Box::new(deleted));
+        for event in [
+            event(reply),
+            event(forwarded),
+            Event::new("e".into(), "acme".into(), deleted),
+        ] {
+            assert_eq!(gate.is_secret(&event), wanted, "{words} {event:?}");
+        }
+    }
+}
