@@ -20,9 +20,10 @@ use crate::shared::{Shared, lock};
 const OPERATION: &str = "open connection";
 /// The largest frame, in bytes; larger events come in several.
 const MAX_FRAME: usize = 1 << 20;
-/// How long opening may take, from the address to the handshake, and the longest wait between
-/// two attempts: together below 30 s, so that the bot is back that soon after an outage.
+/// How long opening may take, from the address to the handshake.
 const OPEN: Duration = Duration::from_secs(15);
+/// How soon the bot is back after the end of an outage, and the longest wait between two attempts.
+const BACK: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(14);
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// The widest spread of the first attempt after a cut.
@@ -105,6 +106,7 @@ pub(crate) fn settings() -> ReconnectSettings {
         .heartbeat(None)
         .alive_within(SILENCE)
         .open_timeout(OPEN)
+        .back_within(BACK)
         .backoff(Pace::default().backoff())
 }
 

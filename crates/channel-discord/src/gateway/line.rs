@@ -33,9 +33,12 @@ use crate::{deferral, interaction, limits};
 const SOON: Duration = Duration::from_secs(1);
 /// How long a refused event waits before it is handed out again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The longest wait between attempts: the bot is to be back within half a minute of the end
-/// of whatever kept it away.
-const LONGEST_WAIT: Duration = Duration::from_secs(28);
+/// How soon the bot is back after the end of whatever kept it away, and the longest wait between
+/// attempts.
+const BACK: Duration = Duration::from_secs(30);
+/// How long opening may take, from the address to the first event; half of it may be the wait of a
+/// shard for its turn.
+const OPEN: Duration = Duration::from_secs(22);
 /// A close that ends no session (<https://docs.discord.com/developers/events/gateway#disconnecting>).
 const KEEP_SESSION: u16 = 4000;
 /// How many servers are known to have been there at the start.
@@ -96,7 +99,9 @@ impl Line {
         let settings = ReconnectSettings::new()
             .heartbeat(None)
             .close_code(KEEP_SESSION)
-            .backoff(Backoff::new(Duration::from_millis(500), LONGEST_WAIT));
+            .open_timeout(OPEN)
+            .back_within(BACK)
+            .backoff(Backoff::new(Duration::from_millis(500), BACK));
         let socket = ReconnectingSocket::new(Arc::new(door), &shared.client.transport, settings);
         let mut line = Self {
             acks: shard.acks(),
