@@ -24,6 +24,7 @@ use super::cursor::is_word;
 use super::door::{Door, beat};
 use super::kinds::Kind;
 use super::shard::Shard;
+use crate::deferral::Way;
 use crate::inbound::Reader;
 use crate::shared::Shared;
 use crate::wire::{self, Id, Str, careful, front, head};
@@ -461,7 +462,8 @@ impl Line {
     /// Sees to it that Discord hears in time that an interaction has arrived.
     fn defer(&self, wire: &wire::Interaction<'_>) {
         let deferral = interaction::deferral(wire, self.shared.config.ephemeral_commands);
-        self.shared.deferrals.begin(&wire.id, &wire.token, deferral);
+        let way = Way::Call(wire.token.to_string());
+        self.shared.deferrals.begin(&wire.id, way, deferral);
         let shared = Arc::clone(&self.shared);
         let id = wire.id.to_string();
         self.deferrals.push(Box::pin(async move {
