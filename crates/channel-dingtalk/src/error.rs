@@ -26,6 +26,10 @@ pub(crate) enum Reason {
     Token,
     /// The session webhook is over.
     Session,
+    /// DingTalk has failed and does not say at what.
+    Unknown,
+    /// The template has no variable of the name that is configured.
+    Variable,
 }
 
 struct Row {
@@ -56,6 +60,7 @@ const SCOPE: &str = "the app lacks a permission: add the ones that the readme li
 const ROBOT: &str =
     "dingtalk does not know the robot: set robot_code to the one on the console's robot page";
 const TEMPLATE: &str = "dingtalk does not have the card template: publish it in the card builder and set card_template_id to its id, ....schema";
+pub(crate) const VARIABLE: &str = "dingtalk does not fill the variable of the card: set card_template_key to the name of the variable that the template shows the words in";
 const TOKEN: &str = "dingtalk does not accept the access token";
 const FLOOD: &str = "dingtalk wants fewer requests";
 const REQUEST: &str = "dingtalk does not accept the request";
@@ -86,6 +91,9 @@ const FAILED: &[&str] = &[
     "serviceunavailable",
     "-1",
 ];
+
+/// What DingTalk answers instead of naming what it does not like.
+const UNKNOWN: &str = "unknownerror";
 
 /// The longest wait that is believed.
 const LONGEST_WAIT: u64 = 15 * 60;
@@ -263,9 +271,10 @@ impl Failure {
         }
     }
 
-    pub(crate) const fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Refused { reason, .. } => *reason,
+            Self::Broken { code, .. } if code.eq_ignore_ascii_case(UNKNOWN) => Reason::Unknown,
             _ => Reason::Other,
         }
     }

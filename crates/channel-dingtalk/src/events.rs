@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,11 +21,12 @@ use futures_core::stream::BoxStream;
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value;
 
-use crate::frame::{DISCONNECT, Frame, PING, answer};
+use crate::frame::{CARDS, DISCONNECT, Frame, PING, answer};
 use crate::inbound::Reader;
 use crate::limits;
 use crate::link::{Door, settings};
-use crate::shared::Shared;
+use crate::repeats::{Answered, Repeats};
+use crate::shared::{Shared, lock};
 
 /// How long DingTalk may say nothing on a connection, once it is known that it says something
 /// by itself: every 20 to 30 s as connectors measured. Pongs of the transport prove nothing
@@ -43,6 +44,8 @@ pub(crate) struct Link {
     generation: AtomicU64,
     /// Whether DingTalk has been heard to send signs of life of its own.
     beats: AtomicBool,
+    /// Presses that may come again.
+    repeats: Mutex<Repeats>,
     /// The socket of a stream that was dropped, with answers still to be sent.
     retired: Retired,
 }
@@ -195,7 +198,11 @@ impl Line {
             SocketEvent::Opened { .. } | SocketEvent::Replaced { .. } => {
                 self.heard = Some(self.shared.elapsed());
             }
-            SocketEvent::Lost { .. } => self.heard = None,
+            SocketEvent::Lost { socket: id, .. } => {
+                self.heard = None;
+                let now = self.shared.elapsed();
+                lock(&self.shared.link.repeats).lost((self.generation, id), now);
+            }
             SocketEvent::Frame {
                 socket: id,
                 frame: SocketFrame::Text(text),
@@ -267,7 +274,15 @@ impl Line {
             return;
         }
         let now = self.shared.elapsed();
-        let Some(event) = event(&self.shared, frame, frame.payload()) else {
+        let payload = frame.payload();
+        let named = frame.message_id().filter(|_| frame.topic() == CARDS);
+        let named = named.map(|name| {
+            let by = (self.generation, id);
+            lock(&self.shared.link.repeats).name(name, &payload, by, now)
+        });
+        let (name, answered) = named.unzip();
+        let name = name.as_deref().or(frame.message_id());
+        let Some(event) = event(&self.shared, frame, name, payload) else {
             tracing::warn!(channel = %self.shared.info.id, "a frame without a name cannot be answered");
             return;
         };
@@ -285,6 +300,7 @@ impl Line {
             id,
             message_id: frame.message_id().map(str::to_owned),
             is_event: frame.kind.as_deref() == Some("EVENT"),
+            answered,
         };
         let tokens = socket.begin(id, 1, move |is_safe| match press {
             Some(press) if is_safe => reply.press(&press),
@@ -304,6 +320,8 @@ struct Reply {
     id: SocketId,
     message_id: Option<String>,
     is_event: bool,
+    /// Of a press.
+    answered: Option<Answered>,
 }
 
 impl Reply {
@@ -327,24 +345,33 @@ impl Reply {
     fn press(self, press: &str) -> Option<SocketFrame> {
         let shared = Arc::clone(&self.shared);
         let message_id = self.message_id.clone();
+        let answered = self.answered.clone();
+        let told = move |shared: &Shared| {
+            if let Some(answered) = &answered {
+                answered.at(shared.elapsed());
+            }
+        };
+        let later = told.clone();
         let known = shared.presses.settle(press, move |value: Value| {
+            later(&self.shared);
             let frame = self.with(&value.to_string());
             if let (Some(socket), Some(frame)) = (self.socket.upgrade(), frame) {
                 socket.send_on(self.id, frame);
             }
         });
         let data = known?.to_string();
+        told(&shared);
         Some(SocketFrame::text(answer(message_id.as_deref()?, &data)))
     }
 }
 
 /// What a frame says. What cannot be decoded is kept as an unknown event, and answered, or it
 /// would come again and again; `None` if it has no name to be answered by.
-fn event(shared: &Shared, frame: &Frame<'_>, payload: Bytes) -> Option<Event> {
+fn event(shared: &Shared, frame: &Frame<'_>, name: Option<&str>, payload: Bytes) -> Option<Event> {
     let reader = Reader {
         channel: &shared.info.id,
         shared: Some(shared),
         proof: Proof::Asserted,
     };
-    reader.framed(frame, &Raw::new(payload))
+    reader.framed(frame, name, &Raw::new(payload))
 }

@@ -19,7 +19,7 @@ pub mod fuzz {
             shared: None,
             proof: Proof::Asserted,
         };
-        reader.framed(&frame, &raw)
+        reader.framed(&frame, frame.message_id(), &raw)
     }
 
     /// The answer to a frame, if it has a name.

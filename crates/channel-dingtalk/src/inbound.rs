@@ -191,7 +191,7 @@ impl Reader<'_> {
     }
 
     /// Makes an event of a press. Nothing in it tells one press of a button from the next, so
-    /// the frame that brought it gives it its name.
+    /// the frame that brought it first gives it its name.
     pub(crate) fn press(self, frame: &str, payload: &[u8], raw: &Raw) -> Option<Event> {
         let press: PressEvent = serde_json::from_slice(payload).ok()?;
         let card = id(&press.out_track_id)?;
@@ -246,10 +246,9 @@ impl Reader<'_> {
         Some(Event::new(event_id, self.channel.clone(), kind))
     }
 
-    /// Makes an event of a frame. What cannot be decoded is kept as an unknown event, and so are
-    /// the events of the organisation; `None` if it has no name to be answered by.
-    pub(crate) fn framed(self, frame: &Frame<'_>, raw: &Raw) -> Option<Event> {
-        let name = frame.message_id();
+    /// Makes an event of a frame of this name. What cannot be decoded is kept as an unknown event,
+    /// and so are the events of the organisation; `None` if it has no name to be answered by.
+    pub(crate) fn framed(self, frame: &Frame<'_>, name: Option<&str>, raw: &Raw) -> Option<Event> {
         let made = match (frame.kind.as_deref(), frame.topic()) {
             (Some("CALLBACK"), MESSAGES) => self.message(raw.as_slice(), raw),
             (Some("CALLBACK"), CARDS) => {

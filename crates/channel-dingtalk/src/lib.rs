@@ -23,6 +23,8 @@ mod plan;
 mod presses;
 mod read;
 mod render;
+#[cfg(feature = "net")]
+mod repeats;
 mod session;
 mod shared;
 mod stream;

@@ -27,7 +27,9 @@ const WIRE_SILENCE: Duration = Duration::from_secs(60);
 /// How long a replaced connection stays open: DingTalk keeps one that it has given notice to for
 /// about ten seconds.
 const OVERLAP: Duration = Duration::from_secs(10);
-/// The waits between attempts.
+/// The waits between attempts. The highest rungs are for refusals that look lasting: what passes
+/// by itself is tried often enough for [`BACK`], because a robot that is a minute late is taken for
+/// a deaf one, and one attempt in 24 s troubles no server.
 const LADDER: &[Duration] = &[
     Duration::from_secs(2),
     Duration::from_secs(5),
@@ -35,9 +37,8 @@ const LADDER: &[Duration] = &[
     Duration::from_secs(30),
     Duration::from_secs(60),
 ];
-/// The longest wait while nothing leaves this machine, so that the robot is back within half a
-/// minute of the end of an outage.
-const OFFLINE: Duration = Duration::from_secs(25);
+/// How soon the robot is back after the end of an outage.
+const BACK: Duration = Duration::from_secs(30);
 
 /// The socket's numbers.
 pub(crate) fn settings() -> ReconnectSettings {
@@ -47,7 +48,7 @@ pub(crate) fn settings() -> ReconnectSettings {
         .open_timeout(OPEN)
         .overlap(OVERLAP)
         .backoff(Backoff::ladder(LADDER))
-        .offline_wait(OFFLINE)
+        .back_within(BACK)
         .wary_of_notices()
 }
 

@@ -32,8 +32,8 @@ struct Press {
     /// When it came in, in monotonic time.
     since: Duration,
     answer: Option<Value>,
-    /// How the answer goes out, once the event is safe.
-    send: Option<Send>,
+    /// How the answer goes out, once the event is safe; in several frames if it came in several.
+    send: Vec<Send>,
 }
 
 impl fmt::Debug for Presses {
@@ -64,39 +64,43 @@ impl Presses {
             inner.forget(id);
             return false;
         }
-        match press.send.take() {
-            Some(send) => {
-                inner.forget(id);
-                drop(inner);
-                send(answer);
-            }
-            None => press.answer = Some(answer),
+        let waiting = std::mem::take(&mut press.send);
+        if waiting.is_empty() {
+            press.answer = Some(answer);
+            return true;
         }
+        inner.forget(id);
+        drop(inner);
+        waiting.into_iter().for_each(|send| send(answer.clone()));
         true
     }
 }
 
 #[cfg(feature = "net")]
 impl Presses {
-    /// A press has come in.
+    /// A press has come in; one that comes again while it waits is the same.
     pub(crate) fn open(&self, id: &str, now: Duration) {
         let mut inner = lock(&self.0);
+        if inner.open.contains_key(id) {
+            return;
+        }
         let mut late = Vec::new();
         while inner.order.len() >= OPEN
             && let Some(oldest) = inner.order.pop_front()
         {
-            late.extend(inner.open.remove(&oldest).and_then(|press| press.send));
+            late.extend(inner.open.remove(&oldest).map(|press| press.send));
         }
         let press = Press {
             since: now,
             answer: None,
-            send: None,
+            send: Vec::new(),
         };
-        if inner.open.insert(id.to_owned(), press).is_none() {
-            inner.order.push_back(id.to_owned());
-        }
+        inner.open.insert(id.to_owned(), press);
+        inner.order.push_back(id.to_owned());
         drop(inner);
-        late.into_iter().for_each(|send| send(answer(None)));
+        late.into_iter()
+            .flatten()
+            .for_each(|send| send(answer(None)));
     }
 
     /// The event is safe: the answer, if it is there already; else it goes out by `send`
@@ -111,7 +115,7 @@ impl Presses {
             return Some(answer(None));
         };
         let Some(answer) = press.answer.take() else {
-            press.send = Some(Box::new(send));
+            press.send.push(Box::new(send));
             return None;
         };
         inner.forget(id);
@@ -124,9 +128,8 @@ impl Presses {
             let mut inner = lock(&self.0);
             inner.forget(id)
         };
-        if let Some(send) = press.and_then(|press| press.send) {
-            send(answer(None));
-        }
+        let waiting = press.map(|press| press.send).unwrap_or_default();
+        waiting.into_iter().for_each(|send| send(answer(None)));
     }
 }
 

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channel_core::{
-    Body, Destination, ErrorKind, MessageRef, OutboundMessage, Receipt, ReplyStream, Result,
+    Body, Destination, Error, ErrorKind, MessageRef, OutboundMessage, Receipt, ReplyStream, Result,
     async_trait,
 };
 use http::Method;
 use serde_json::json;
 
+use crate::PLATFORM;
 use crate::card::{self, Flow, Shown};
 use crate::client::{Call, Done, Payload};
-use crate::error::Fault;
+use crate::error::{Fault, Reason, VARIABLE};
 use crate::ids::Sent;
 use crate::outbound::{self, Envelope, MIDWAY_PATIENCE};
-use crate::plan::{self, Part};
+use crate::plan::{self, Part, Scene};
 use crate::render;
 use crate::shared::{Place, Shared};
 
@@ -132,8 +133,14 @@ impl ReplyStream for Growing {
             Some(Part::Card(shown)) => (shown.clone(), 1),
             _ => (Shown::new(String::new(), &[]), 0),
         };
-        if let Err(error) = settle(shared, card, &shown).await {
-            return Err(error.broken_off(receipt, 0, count));
+        match settle(shared, card, &shown).await {
+            Ok(()) => {}
+            // The card has ended and shows nothing: the words follow it.
+            Err(fault) if fault.reason == Reason::Variable => {
+                tracing::warn!(channel = %shared.info.id, error = %fault.error, "an answer goes out beside its card");
+                return beside(shared, &envelope, &message, receipt).await;
+            }
+            Err(fault) => return Err(fault.error.broken_off(receipt, 0, count)),
         }
         for (index, part) in parts.iter().enumerate().skip(done) {
             let name = outbound::name(shared, message.key.as_ref(), &index.to_string());
@@ -144,6 +151,29 @@ impl ReplyStream for Growing {
         }
         Ok(receipt)
     }
+}
+
+/// Says in plain messages what a card does not show.
+async fn beside(
+    shared: &Shared,
+    envelope: &Envelope<'_>,
+    message: &OutboundMessage,
+    mut receipt: Receipt,
+) -> Result<Receipt> {
+    let without = Scene {
+        has_cards: false,
+        has_presses: false,
+    };
+    let parts = plan::plan(message, without)?;
+    let count = parts.len() + 1;
+    for (index, part) in (1..).zip(&parts) {
+        let name = outbound::name(shared, message.key.as_ref(), &index.to_string());
+        match outbound::send_part(shared, envelope, part, index, &name).await {
+            Ok(at) => receipt.messages.push(at),
+            Err(fault) => return Err(fault.error.broken_off(receipt, index, count)),
+        }
+    }
+    Ok(receipt)
 }
 
 /// Whether nothing that follows can succeed either.
@@ -199,7 +229,7 @@ async fn grow(
 }
 
 /// Brings the card into its final state, patiently: the person sees half an answer until then.
-async fn settle(shared: &Shared, card: &str, shown: &Shown) -> Result<()> {
+async fn settle(shared: &Shared, card: &str, shown: &Shown) -> Result<(), Fault> {
     let patience = Some(shared.patience().max(MIDWAY_PATIENCE));
     let mut retries = 0;
     loop {
@@ -212,7 +242,7 @@ async fn settle(shared: &Shared, card: &str, shown: &Shown) -> Result<()> {
             ErrorKind::Unavailable | ErrorKind::Uncertain
         );
         if !is_lost || retries >= RETRIES {
-            return Err(fault.error);
+            return Err(fault);
         }
         retries += 1;
         let wait = Duration::from_millis(250) * 2_u32.saturating_pow(retries);
@@ -226,12 +256,23 @@ async fn finalise(
     shown: &Shown,
     patience: Option<Duration>,
 ) -> Result<(), Fault> {
+    let mut wrong = None;
     if let Err(fault) = grow(shared, card, &shown.text, true, patience).await {
-        if fault.error.kind().is_retryable() {
+        // What DingTalk says where the template has no such variable. It says so again and again,
+        // and takes everything else about the card.
+        if fault.reason == Reason::Unknown {
+            let error = Error::config(VARIABLE).on(PLATFORM, GROW.operation);
+            wrong = Some(Fault {
+                reason: Reason::Variable,
+                error: error.with_source(fault.error),
+            });
+        } else if fault.error.kind().is_retryable() {
             return Err(fault);
         }
         // The variables of the card can be replaced whole, too.
-        tracing::debug!(error = %fault.error, "the stream ends by an update");
+        tracing::debug!("the stream ends by an update");
     }
-    card::put(shared, card, shown, Flow::Done, patience).await
+    // Whatever the words are shown in, the wheel has to stop.
+    card::put(shared, card, shown, Flow::Done, patience).await?;
+    wrong.map_or(Ok(()), Err)
 }

@@ -115,8 +115,9 @@ impl Discord {
     /// # Errors
     ///
     /// `Unsupported` if Discord was told already that the press has arrived: by its
-    /// acknowledgement, after 1.5 s, or because it came by the interactions endpoint, where
-    /// the answer to the request says so.
+    /// acknowledgement, after 1.5 s, or because it came by the interactions endpoint, where the
+    /// answer to the request says so unless
+    /// [`hold_interactions`](crate::DiscordBuilder::hold_interactions) is set.
     pub async fn open_dialog(&self, action: &Action, dialog: &Value) -> Result<()> {
         self.dialog(&action.return_address, dialog).await
     }
@@ -137,11 +138,15 @@ impl Discord {
         let Some(right) = context.map(|context| context.right) else {
             return Err(wrong("only an interaction can be answered with a dialog"));
         };
-        let payload = Payload::json(&json!({ "type": 9, "data": dialog }));
-        if deferral::instead(&self.shared, &right.id, op, payload).await? {
-            Ok(())
-        } else {
-            Err(wrong("the interaction is answered already"))
+        let callback = json!({ "type": 9, "data": dialog });
+        if deferral::instead(&self.shared, &right.id, op, callback).await? {
+            return Ok(());
         }
+        let config = &self.shared.config;
+        if config.public_key.is_some() && !config.hold_interactions {
+            let words = "the interaction is answered already: set hold_interactions to open dialogs by the interactions endpoint";
+            return Err(wrong(words));
+        }
+        Err(wrong("the interaction is answered already"))
     }
 }

@@ -70,6 +70,11 @@ pub struct DiscordConfig {
     /// Shows answers to commands only to the one who asked; off if absent.
     #[serde(default)]
     pub ephemeral_commands: bool,
+    /// Keeps the requests of the interactions endpoint that bring a command or a press open until
+    /// something is said about it, at most 1.5 s, so that it can be answered with a dialog; off if
+    /// absent: Discord is then told at once that it has arrived.
+    #[serde(default)]
+    pub hold_interactions: bool,
     /// The longest wait that Discord may impose on a send, in seconds, before the send gives
     /// up with `RateLimited`; 5 if absent.
     #[serde(default = "default_patience_seconds")]
@@ -112,6 +117,7 @@ impl Default for DiscordConfig {
             interactions_path: default_interactions_path(),
             events_path: default_events_path(),
             ephemeral_commands: false,
+            hold_interactions: false,
             patience_seconds: default_patience_seconds(),
         }
     }
@@ -207,6 +213,12 @@ impl DiscordBuilder {
     /// Shows answers to commands only to the one who asked.
     pub const fn ephemeral_commands(mut self, on: bool) -> Self {
         self.config.ephemeral_commands = on;
+        self
+    }
+
+    /// Keeps commands and presses of the interactions endpoint open for a dialog, at most 1.5 s.
+    pub const fn hold_interactions(mut self, on: bool) -> Self {
+        self.config.hold_interactions = on;
         self
     }
 

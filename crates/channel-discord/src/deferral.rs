@@ -11,10 +11,11 @@ use channel_core::{MessageRef, Result};
 use futures_util::lock::Mutex as AsyncMutex;
 use http::Method;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{Call, Op, Payload};
 use crate::error::Reason;
+use crate::held::Answering;
 use crate::interaction::Right;
 use crate::limits;
 use crate::shared::{Shared, lock};
@@ -65,15 +66,31 @@ impl Deferral {
     }
 }
 
+/// How Discord is told.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// By a call with this token.
+    #[cfg_attr(
+        not(feature = "net"),
+        expect(
+            dead_code,
+            reason = "only the gateway brings interactions that want one"
+        )
+    )]
+    Call(String),
+    /// By the answer to the request that brought the interaction.
+    Answer(Answering),
+}
+
 #[derive(Debug)]
 struct Pending {
-    token: String,
+    way: Way,
     deferral: Deferral,
 }
 
 type Slot = Arc<AsyncMutex<Option<Pending>>>;
 
-/// Interactions of the gateway that Discord has not been told of.
+/// Interactions that Discord has not been told of.
 #[derive(Debug, Default)]
 pub(crate) struct Deferrals(Mutex<Table>);
 
@@ -85,12 +102,8 @@ struct Table {
 
 impl Deferrals {
     /// Notes an interaction that has come.
-    #[cfg(feature = "net")]
-    pub(crate) fn begin(&self, id: &str, token: &str, deferral: Deferral) {
-        let pending = Pending {
-            token: token.to_owned(),
-            deferral,
-        };
+    pub(crate) fn begin(&self, id: &str, way: Way, deferral: Deferral) {
+        let pending = Pending { way, deferral };
         let mut table = lock(&self.0);
         if table.slots.contains_key(id) {
             return;
@@ -126,21 +139,21 @@ pub(crate) async fn ensure(shared: &Shared, id: &str) -> Result<()> {
     };
     // Whoever else is here waits until it is told.
     let mut pending = slot.lock().await;
-    let Some(it) = pending.as_ref() else {
+    // Late or not, there is nothing more to be done about it.
+    let Some(it) = pending.take() else {
         return Ok(());
     };
-    let payload = Payload::json(&it.deferral.callback());
-    let told = tell(shared, Op::Callback, id, &it.token, payload).await;
-    // Late or not, there is nothing more to be done about it.
-    *pending = None;
+    let callback = serde_json::to_value(it.deferral.callback()).unwrap_or_default();
+    let told = tell(shared, Op::Callback, id, it.way, callback).await;
     drop(pending);
     shared.deferrals.done(id);
-    told
+    // A request that is not open any more was answered with the same.
+    told.map(|_| ())
 }
 
 /// Answers with something else than the deferral, if nothing has been told so far; says
 /// whether it could.
-pub(crate) async fn instead(shared: &Shared, id: &str, op: Op, payload: Payload) -> Result<bool> {
+pub(crate) async fn instead(shared: &Shared, id: &str, op: Op, callback: Value) -> Result<bool> {
     let Some(slot) = shared.deferrals.slot(id) else {
         return Ok(false);
     };
@@ -148,23 +161,29 @@ pub(crate) async fn instead(shared: &Shared, id: &str, op: Op, payload: Payload)
     let Some(it) = pending.take() else {
         return Ok(false);
     };
-    let told = tell(shared, op, id, &it.token, payload).await;
+    let told = tell(shared, op, id, it.way, callback).await;
     drop(pending);
     shared.deferrals.done(id);
-    told.map(|()| true)
+    told
 }
 
-async fn tell(shared: &Shared, op: Op, id: &str, token: &str, payload: Payload) -> Result<()> {
+/// Tells Discord; `false` if it has been told meanwhile.
+async fn tell(shared: &Shared, op: Op, id: &str, way: Way, callback: Value) -> Result<bool> {
+    let token = match way {
+        Way::Answer(answering) => return Ok(answering.with(callback)),
+        Way::Call(token) => token,
+    };
+    let payload = Payload::json(&callback);
     let path = format!("/interactions/{id}/{token}/callback");
     let call = Call::of_token(op, Method::POST, path, id).with(payload);
     let mut attempts = 1;
     loop {
         let told = shared.call_raw(&call, Some(limits::FIRST_ANSWER)).await;
         let Err(fault) = told else {
-            return Ok(());
+            return Ok(true);
         };
         if fault.reason == Reason::Answered {
-            return Ok(());
+            return Ok(true);
         }
         let is_over = fault.reason != Reason::Other || !may_help(&fault.error);
         if is_over || attempts >= ATTEMPTS {

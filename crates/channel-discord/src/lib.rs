@@ -20,6 +20,7 @@ mod deferral;
 mod error;
 #[cfg(feature = "net")]
 mod gateway;
+mod held;
 mod history;
 mod inbound;
 mod intents;

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use channel_core::{
-    Accepted, Answer, Event, EventId, Proof, Raw, Rejection, Result, Route, Webhook,
+    Accepted, Answer, Event, EventId, Held, Proof, Raw, Rejection, Result, Route, Webhook,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -17,10 +17,11 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use crate::channel::Discord;
+use crate::deferral::Way;
 use crate::inbound::Reader;
 use crate::shared::Shared;
 use crate::wire::{Id, Interaction, Str};
-use crate::{interaction, limits};
+use crate::{held, interaction, limits};
 
 impl Webhook for Discord {
     fn routes(&self) -> &[Route] {
@@ -150,8 +151,19 @@ fn interacted(
     let reader = reader(shared, me.as_deref());
     let event = interaction::event(reader, &wire, Raw::new(body.clone()), now)
         .ok_or_else(|| Rejection::malformed("interaction"))?;
-    // Told at once: who waits for a handler is late sooner or later.
     let deferral = interaction::deferral(&wire, shared.config.ephemeral_commands);
     let answer = json(&deferral.callback());
-    Ok(Accepted::with(vec![event], Answer::Now(answer)))
+    // Only these can be answered with a dialog, and only first.
+    let is_held = shared.config.hold_interactions && matches!(wire.kind, 2 | 3);
+    let answer = if is_held {
+        let (answering, open) = held::answer();
+        let way = Way::Answer(answering);
+        shared.deferrals.begin(&wire.id, way, deferral);
+        let reply = Box::pin(async move { Some(json(&open.await)) });
+        Answer::Held(Held::new(reply, limits::DEFER_AFTER, answer))
+    } else {
+        // Told at once: who waits for a handler is late sooner or later.
+        Answer::Now(answer)
+    };
+    Ok(Accepted::with(vec![event], answer))
 }

@@ -201,9 +201,11 @@ impl Line {
         }
         match event {
             SocketEvent::Opened { .. } | SocketEvent::Replaced { .. } => {
-                self.heard = Some(self.shared.elapsed());
+                let now = self.shared.elapsed();
+                self.heard = Some(now);
                 self.heed(socket);
-                self.ping(socket);
+                // The first one was sent, and answered, before it counted as open.
+                self.next_ping = now + self.told.pace().ping;
             }
             SocketEvent::Lost { .. } => {
                 self.heard = None;

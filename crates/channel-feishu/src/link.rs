@@ -8,21 +8,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use channel_core::{
-    Backoff, Error, ErrorKind, HandshakeRefused, Result, SocketRequest, async_trait,
+    Backoff, BoxSocket, Error, ErrorKind, Frame as SocketFrame, HandshakeRefused, Result,
+    SocketRequest, async_trait,
 };
 use channel_http::reconnect::{Dial, Dialed, ReconnectSettings};
+use futures_util::{SinkExt as _, StreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::PLATFORM;
 use crate::error::{CREDENTIALS, Failure};
+use crate::frame::Frame;
 use crate::shared::{Shared, lock};
 
 const OPERATION: &str = "open connection";
 /// The largest frame, in bytes; larger events come in several.
 const MAX_FRAME: usize = 1 << 20;
-/// How long opening may take, from the address to the handshake, and the longest wait between
-/// two attempts: together below 30 s, so that the bot is back that soon after an outage.
+/// How long opening may take, from the address to the first word of the platform.
 const OPEN: Duration = Duration::from_secs(15);
+/// How soon the bot is back after the end of an outage, and the longest wait between two attempts.
+const BACK: Duration = Duration::from_secs(30);
 const LONGEST_WAIT: Duration = Duration::from_secs(14);
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// The widest spread of the first attempt after a cut.
@@ -105,6 +109,7 @@ pub(crate) fn settings() -> ReconnectSettings {
         .heartbeat(None)
         .alive_within(SILENCE)
         .open_timeout(OPEN)
+        .back_within(BACK)
         .backoff(Pace::default().backoff())
 }
 
@@ -192,7 +197,27 @@ impl Dial for Door {
         let mut request = SocketRequest::new(request);
         request.max_message = MAX_FRAME;
         let connect = shared.client.transport.sockets.connect(request);
-        Ok(Dialed::new(connect.await.map_err(handshake_error)?))
+        let mut socket = connect.await.map_err(handshake_error)?;
+        let first = proof(&mut socket, service).await?;
+        Ok(Dialed::new(socket).with_frames(vec![first]))
+    }
+}
+
+/// Asks for a sign of life at once, as both official SDKs do, and waits for it: a handshake proves
+/// the server at the door, and a frame the platform behind it. An event is as good as an answer.
+async fn proof(socket: &mut BoxSocket, service: i32) -> Result<SocketFrame> {
+    let ended = || {
+        Error::new(ErrorKind::Unavailable, "feishu closes the connection").on(PLATFORM, OPERATION)
+    };
+    let ping = SocketFrame::Binary(Frame::ping(service).write());
+    socket.send(ping).await?;
+    loop {
+        let frame = socket.next().await.ok_or_else(ended)??;
+        match &frame {
+            SocketFrame::Binary(bytes) if Frame::read(bytes.clone()).is_some() => return Ok(frame),
+            SocketFrame::Close(_) => return Err(ended()),
+            _ => {}
+        }
     }
 }
 

@@ -306,8 +306,9 @@ async fn flapping_every_five_seconds_for_an_hour_is_no_storm() {
                 peer.cut();
             }
         }
+        // One attempt in 12 to 24 s, as being back within 30 s needs.
         let attempts = fake.transport.sockets.attempts();
-        assert!((50..=150).contains(&attempts), "{attempts}");
+        assert!((50..=200).contains(&attempts), "{attempts}");
         // A stable while later it is quick again.
         run_for(&fake, &mut stream, SECOND * 130).await;
         latest(&fake).cut();

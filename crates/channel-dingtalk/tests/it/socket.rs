@@ -312,6 +312,92 @@ async fn a_press_is_answered_with_a_notice_or_in_time_with_nothing() {
         .await;
 }
 
+/// The id of the next press, which is acknowledged.
+async fn pressed(stream: &mut Stream) -> String {
+    let received = next(stream).await;
+    let id = received.event().unwrap().id.to_string();
+    assert!(id.starts_with("press:"), "{id}");
+    received.ack().await.unwrap();
+    id
+}
+
+/// Runs the stream for so long.
+async fn run_for(fake: &Fake, stream: &mut Stream, span: Duration) {
+    let until = fake.transport.clock.sleep(span);
+    let poll = async { while stream.next().await.is_some() {} };
+    tokio::select! { () = poll => {}, () = until => {} }
+}
+
+/// DingTalk pushes again under another name, and nothing in a press tells one from the next.
+#[tokio::test]
+async fn a_press_that_comes_again_is_one_event_and_a_second_press_is_another() {
+    let fake = Fake::new();
+    let seconds = Duration::from_secs;
+    fake.transport
+        .clock
+        .clone()
+        .drive(async {
+            let (channel, mut stream) = ready_with(&fake, fake.carded()).await;
+            let yes = press("track1", Some(GROUP), "yes");
+            let push = |press: &Value| fake.push("CALLBACK", PRESSES, press);
+            // Nobody took it: it comes again.
+            push(&yes);
+            let received = next(&mut stream).await;
+            let first = received.event().unwrap().id.to_string();
+            received.nak().await.unwrap();
+            run_for(&fake, &mut stream, seconds(60)).await;
+            push(&yes);
+            assert_eq!(pressed(&mut stream).await, first);
+            // It waits for its answer, and comes once more: both frames are answered alike.
+            push(&yes);
+            let received = next(&mut stream).await;
+            let EventKind::Action(action) = received.event().unwrap().kind.clone() else {
+                panic!("{received:?}");
+            };
+            assert_eq!(received.event().unwrap().id.as_str(), first);
+            received.ack().await.unwrap();
+            channel.answer_action(&action, Some("noted")).await.unwrap();
+            settle(&fake).await;
+            let said = answers(&fake);
+            assert_eq!(said.len(), 2);
+            assert_eq!(said[0].1, said[1].1);
+            // It was answered: this is the next one. So are another button, card and person.
+            run_for(&fake, &mut stream, seconds(10)).await;
+            push(&yes);
+            let second = pressed(&mut stream).await;
+            let mut other = yes.clone();
+            other["userId"] = json!("staff2");
+            let mut ids = vec![first, second.clone()];
+            for another in [
+                press("track1", Some(GROUP), "no"),
+                press("track2", Some(GROUP), "yes"),
+                other,
+            ] {
+                push(&another);
+                ids.push(pressed(&mut stream).await);
+            }
+            let count = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), count, "{ids:?}");
+            // The answer may have been lost with its connection.
+            run_for(&fake, &mut stream, seconds(10)).await;
+            push(&yes);
+            let third = pressed(&mut stream).await;
+            assert_ne!(third, second);
+            run_for(&fake, &mut stream, seconds(3)).await;
+            latest(&fake).cut();
+            run_for(&fake, &mut stream, seconds(30)).await;
+            push(&yes);
+            assert_eq!(pressed(&mut stream).await, third);
+            // It is long since over.
+            run_for(&fake, &mut stream, seconds(80)).await;
+            push(&yes);
+            assert_ne!(pressed(&mut stream).await, third);
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_group_says_whom_it_means_whatever_type_its_kind_has() {
     let fake = Fake::new();

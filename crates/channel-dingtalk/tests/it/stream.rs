@@ -169,6 +169,50 @@ fn pain_18_a_card_is_finished_whatever_it_takes() {
     });
 }
 
+/// DingTalk answers nothing but an unknown error where the template has no such variable.
+#[test]
+fn a_wrong_variable_stops_the_wheel_and_the_words_go_out_beside_the_card() {
+    let fake = Fake::new();
+    let builder = fake.builder().card_template(crate::fake::TEMPLATE);
+    let channel = builder.card_template_key("wrong").build().unwrap();
+    let ((), logs) = fake.run(channel_testkit::capture_tracing(async {
+        let unknown = json!({"code": "unknownError", "message": "unknown error"});
+        fake.state.lock().unwrap().down = Some(("PUT /v1.0/card/streaming", 500, unknown));
+        let mut stream = channel.stream(&Target::chat(DIRECT).into()).await.unwrap();
+        for word in ["one", "one two"] {
+            stream.show(&word.into()).await.unwrap();
+            pause(&fake).await;
+        }
+        let last = to("one two three").buttons([Button::press("A", "a")]);
+        let receipt = stream.finish(last).await.unwrap();
+        assert_eq!(flow(&fake), "3", "the wheel has stopped");
+        let sent = fake.sent();
+        let ids: Vec<_> = sent.iter().map(|sent| sent.id.as_str()).collect();
+        let told: Vec<_> = receipt.messages.iter().map(|at| at.id.as_str()).collect();
+        assert_eq!(ids, told);
+        let (card, beside) = sent.split_first().unwrap();
+        assert!(card.kind == "card" && beside.iter().all(|sent| sent.kind != "card"));
+        let words = beside
+            .iter()
+            .map(|sent| crate::conformance::words(&sent.content));
+        let words = words.collect::<Vec<_>>().join("\n");
+        assert!(
+            words.contains("one two three") && words.contains('A'),
+            "{words}"
+        );
+        // An outage is none: the next answer is whole again.
+        fake.state.lock().unwrap().down = None;
+        let mut stream = channel.stream(&Target::chat(DIRECT).into()).await.unwrap();
+        stream.show(&"four".into()).await.unwrap();
+        let receipt = stream.finish(to("four five")).await.unwrap();
+        assert_eq!(receipt.messages.len(), 1);
+    }));
+    assert!(
+        logs.contains("set card_template_key to the name of the variable"),
+        "{logs}"
+    );
+}
+
 #[test]
 fn an_answer_is_gone_on_with_after_a_restart() {
     let fake = Fake::new();

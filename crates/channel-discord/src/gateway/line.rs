@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -23,7 +24,9 @@ use super::close::{Verdict, verdict};
 use super::cursor::is_word;
 use super::door::{Door, beat};
 use super::kinds::Kind;
+use super::proof::{self, Due, Evidence};
 use super::shard::Shard;
+use crate::deferral::Way;
 use crate::inbound::Reader;
 use crate::shared::Shared;
 use crate::wire::{self, Id, Str, careful, front, head};
@@ -33,9 +36,12 @@ use crate::{deferral, interaction, limits};
 const SOON: Duration = Duration::from_secs(1);
 /// How long a refused event waits before it is handed out again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The longest wait between attempts: the bot is to be back within half a minute of the end
-/// of whatever kept it away.
-const LONGEST_WAIT: Duration = Duration::from_secs(28);
+/// How soon the bot is back after the end of whatever kept it away, and the longest wait between
+/// attempts.
+const BACK: Duration = Duration::from_secs(30);
+/// How long opening may take, from the address to the first event; half of it may be the wait of a
+/// shard for its turn.
+const OPEN: Duration = Duration::from_secs(22);
 /// A close that ends no session (<https://docs.discord.com/developers/events/gateway#disconnecting>).
 const KEEP_SESSION: u16 = 4000;
 /// How many servers are known to have been there at the start.
@@ -53,6 +59,7 @@ pub(crate) struct Line {
     session: Arc<str>,
     me: Option<Arc<str>>,
     guilds: HashSet<Box<str>>,
+    proof: Evidence,
     queue: VecDeque<Received>,
     /// Interactions that Discord has to be told of in time.
     deferrals: FuturesUnordered<BoxFuture<'static, ()>>,
@@ -96,7 +103,9 @@ impl Line {
         let settings = ReconnectSettings::new()
             .heartbeat(None)
             .close_code(KEEP_SESSION)
-            .backoff(Backoff::new(Duration::from_millis(500), LONGEST_WAIT));
+            .open_timeout(OPEN)
+            .back_within(BACK)
+            .backoff(Backoff::new(Duration::from_millis(500), BACK));
         let socket = ReconnectingSocket::new(Arc::new(door), &shared.client.transport, settings);
         let mut line = Self {
             acks: shard.acks(),
@@ -108,6 +117,7 @@ impl Line {
             session: Arc::from(""),
             me: None,
             guilds: HashSet::new(),
+            proof: Evidence::default(),
             queue: VecDeque::new(),
             deferrals: FuturesUnordered::new(),
             again: None,
@@ -141,11 +151,17 @@ impl Line {
         match event {
             SocketEvent::Frame { socket, frame } => self.frame(socket, frame),
             SocketEvent::Opened { .. } => self.opened(),
-            SocketEvent::Replaced { .. } => self.news(Connection::Alive),
-            SocketEvent::Lost { cause, .. } => self.news(Connection::Lost {
-                cause: cause.as_str().to_owned(),
-                retry_in: SOON,
-            }),
+            SocketEvent::Replaced { .. } => {
+                self.prove(true);
+                self.news(Connection::Alive);
+            }
+            SocketEvent::Lost { cause, .. } => {
+                self.prove(false);
+                self.news(Connection::Lost {
+                    cause: cause.as_str().to_owned(),
+                    retry_in: SOON,
+                });
+            }
             SocketEvent::Failed {
                 cause,
                 error,
@@ -165,7 +181,42 @@ impl Line {
 
     fn opened(&mut self) {
         self.me = self.shared.me();
+        self.prove(true);
         self.news(Connection::Ready);
+    }
+
+    fn prove(&mut self, is_open: bool) {
+        let clock = &*self.shared.client.transport.clock;
+        self.proof.begin(is_open, clock);
+    }
+
+    /// An event of this name has come.
+    fn proves(&mut self, name: &str) {
+        self.proof.heard = true;
+        if self.proof.asked && name == proof::ANSWER {
+            self.shared.link.proves.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Sees to it that events come; says whether there is something to do about it.
+    fn poll_proof(&mut self, cx: &mut Context<'_>) -> bool {
+        let clock = &*self.shared.client.transport.clock;
+        let Poll::Ready(due) = self.proof.poll(cx, clock) else {
+            return false;
+        };
+        let guild = self.guilds.iter().next();
+        match (due, guild, self.me.as_deref()) {
+            (Due::Ask, Some(guild), Some(me)) => {
+                // A socket that takes nothing is given up by its own deadlines.
+                let _ = self.socket.send(proof::question(guild, me));
+            }
+            (Due::Deaf, Some(_), _) if self.shared.link.proves.load(Ordering::Relaxed) => {
+                self.socket.reconnect();
+            }
+            // There is nowhere to ask, or Discord does not answer so.
+            _ => {}
+        }
+        true
     }
 
     fn frame(&mut self, socket: SocketId, frame: Frame) {
@@ -189,7 +240,10 @@ impl Line {
             return;
         };
         match read.op {
-            0 => self.dispatch(&read, &bytes),
+            0 => {
+                self.proves(read.name);
+                self.dispatch(&read, &bytes);
+            }
             1 => {
                 // Nothing can be done about a frame that does not fit.
                 let _ = self.socket.send_on(socket, beat(self.shard.last()));
@@ -227,10 +281,11 @@ impl Line {
 
     /// Whether this is an event that nobody wants. Most are, in large servers: of those no
     /// more is looked at.
-    fn passes_over(&self, begun: &wire::Frame<'_>) -> bool {
+    fn passes_over(&mut self, begun: &wire::Frame<'_>) -> bool {
         let (0, Some(seq)) = (begun.op, begun.seq) else {
             return false;
         };
+        self.proves(begun.name);
         let is_unwanted = Kind::of(begun.name) == Kind::Ignored && !self.is_asked_for(begun.name);
         if is_unwanted && self.acks.as_ref().is_some_and(|acks| acks.read(seq)) {
             self.shared.ignore();
@@ -456,7 +511,8 @@ impl Line {
     /// Sees to it that Discord hears in time that an interaction has arrived.
     fn defer(&self, wire: &wire::Interaction<'_>) {
         let deferral = interaction::deferral(wire, self.shared.config.ephemeral_commands);
-        self.shared.deferrals.begin(&wire.id, &wire.token, deferral);
+        let way = Way::Call(wire.token.to_string());
+        self.shared.deferrals.begin(&wire.id, way, deferral);
         let shared = Arc::clone(&self.shared);
         let id = wire.id.to_string();
         self.deferrals.push(Box::pin(async move {
@@ -532,7 +588,8 @@ impl Stream for Line {
                 Poll::Pending => {
                     while let Poll::Ready(Some(())) = this.deferrals.poll_next_unpin(cx) {}
                     this.poll_again(cx);
-                    if this.queue.is_empty() {
+                    // What it has to write, the socket writes when it is polled.
+                    if !this.poll_proof(cx) && this.queue.is_empty() {
                         return Poll::Pending;
                     }
                 }

@@ -12,11 +12,12 @@ mod identify;
 mod inflate;
 mod kinds;
 mod line;
+mod proof;
 mod shard;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -40,6 +41,8 @@ pub(crate) struct Link {
     /// A new stream ends the one before.
     generation: AtomicU64,
     shards: Mutex<BTreeMap<u32, Arc<Shard>>>,
+    /// Whether Discord has answered a question with an event.
+    proves: AtomicBool,
     pub(crate) gate: Gate,
 }
 

@@ -69,6 +69,51 @@ fn a_server_that_stops_answering_is_noticed_by_one_missing_answer() {
     });
 }
 
+/// Heartbeats prove the connection and not that events come over it.
+#[test]
+fn a_gateway_that_answers_heartbeats_and_delivers_nothing_is_noticed() {
+    let fake = Fake::new();
+    fake.live(async {
+        let mut watch = Watch::new(&fake, &fake.channel());
+        // Quiet enough to be asked for proof.
+        watch.run(MINUTE * 3).await;
+        let mut told = 0;
+        for _ in 0..4 {
+            let began = fake.elapsed();
+            fake.withhold();
+            tell(&fake, told..told + 2500);
+            told += 2500;
+            watch.run(MINUTE * 3).await;
+            let (lost, back) = watch.lost_and_back(began);
+            assert!(lost - began <= SECOND * 90, "red after {:?}", lost - began);
+            assert!(back - lost <= SECOND * 30, "back after {:?}", back - lost);
+        }
+        assert_complete(&watch, 10_000);
+        assert_eq!(watch.gaps(), 0);
+        assert_eq!(fake.with(|state| state.identifies.len()), 1);
+        assert_eq!(fake.transport.sockets.attempts(), 5);
+    });
+}
+
+/// Nobody is taken for deaf who has never answered so.
+#[test]
+fn a_quiet_day_needs_no_reconnect_whether_discord_answers_questions_or_not() {
+    for ignorant in [false, true] {
+        let fake = Fake::new();
+        fake.with(|state| state.ignorant = ignorant);
+        fake.live(async {
+            let mut watch = Watch::new(&fake, &fake.channel());
+            watch.run(MINUTE * 60 * 24).await;
+            assert_eq!(fake.transport.sockets.attempts(), 1, "{ignorant}");
+            let questions = fake.with(|state| state.questions);
+            assert!(
+                (1700..=1730).contains(&questions),
+                "every 50 s: {questions}"
+            );
+        });
+    }
+}
+
 #[test]
 fn a_draining_server_is_left_at_once() {
     let fake = Fake::new();

@@ -68,8 +68,13 @@ pub(crate) struct State {
     pub(crate) refuses: Option<u16>,
     /// Whether sessions are forgotten.
     pub(crate) amnesia: bool,
-    /// Whether heartbeats are answered.
+    /// Whether heartbeats are left unanswered.
     pub(crate) mute: bool,
+    /// Whether nothing at all is said, on whatever connection.
+    silent: bool,
+    /// How often it was asked for an event, and whether that is left without one.
+    pub(crate) questions: usize,
+    pub(crate) ignorant: bool,
     pub(crate) beats: Vec<(Duration, Value)>,
     pub(crate) handshakes: Vec<String>,
     pub(crate) shards: u32,
@@ -201,6 +206,26 @@ impl Fake {
         })
     }
 
+    /// Says nothing any more while the transport goes on, or again. What is told meanwhile is
+    /// kept for the session.
+    pub(crate) fn silence(&self, on: bool) {
+        self.with(|state| {
+            (state.mute, state.silent) = (on, on);
+            for session in state.sessions.values_mut() {
+                session.peer = None;
+            }
+        });
+    }
+
+    /// Delivers no event any more on the present connections, and answers heartbeats.
+    pub(crate) fn withhold(&self) {
+        self.with(|state| {
+            for session in state.sessions.values_mut() {
+                session.peer = None;
+            }
+        });
+    }
+
     /// Accepts connections for as long as the future runs.
     pub(crate) async fn serve(self) {
         let mut open = futures_util::stream::FuturesUnordered::new();
@@ -222,7 +247,14 @@ impl Fake {
     }
 
     async fn converse(self, peer: Arc<FakePeer>) {
-        self.with(|state| state.handshakes.push(peer.request().uri().to_string()));
+        let silent = self.with(|state| {
+            state.handshakes.push(peer.request().uri().to_string());
+            state.silent
+        });
+        if silent {
+            peer.gone().await;
+            return;
+        }
         let hello = json!({"t": null, "s": null, "op": 10, "d": {"heartbeat_interval": 41_250}});
         peer.send_json(&hello);
         let mut name = None;
@@ -258,6 +290,20 @@ impl Fake {
                 6 => {
                     assert_eq!(said["d"]["token"], TOKEN);
                     name = self.with(|state| state.resume(&peer, &said, now));
+                }
+                8 => {
+                    assert_eq!(said["d"]["user_ids"], json!([ME]));
+                    let chunk = json!({"guild_id": said["d"]["guild_id"], "members": [],
+                        "chunk_index": 0, "chunk_count": 1, "nonce": said["d"]["nonce"]});
+                    self.with(|state| {
+                        state.questions += 1;
+                        let session = name.as_ref().and_then(|it| state.sessions.get_mut(it));
+                        if let Some(session) = session
+                            && !state.ignorant
+                        {
+                            session.push("GUILD_MEMBERS_CHUNK", &chunk);
+                        }
+                    });
                 }
                 op => panic!("opcode {op}"),
             }

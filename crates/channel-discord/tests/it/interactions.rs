@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
-    Addressed, Answer, Channel as _, ErrorKind, Event, EventKind, Events as _, Proof, Webhook as _,
+    Addressed, Answer, Channel as _, Clock as _, ErrorKind, Event, EventKind, Events as _, Proof,
+    Webhook as _,
 };
 use channel_discord::Discord;
 use futures_util::StreamExt as _;
@@ -62,6 +63,91 @@ fn a_command_over_http_is_deferred_and_answered_by_its_token() {
             1
         );
     });
+}
+
+/// What a request is answered with, by the reply or at its deadline.
+async fn held(fake: &Fake, answer: Answer) -> Value {
+    let Answer::Held(held) = answer else {
+        panic!("it is kept open");
+    };
+    let clock = fake.transport.clock.clone();
+    let reply = channel_core::timeout(&clock, held.deadline, held.reply).await;
+    let response = reply.ok().flatten().unwrap_or(held.otherwise);
+    serde_json::from_slice(response.body()).unwrap()
+}
+
+#[test]
+fn a_request_that_is_kept_open_can_be_answered_with_a_dialog() {
+    let fake = Fake::new();
+    let builder = fake.builder().public_key(crate::fake::KEY).gateway(false);
+    let discord = builder
+        .application_id(crate::fake::APP)
+        .hold_interactions(true);
+    let discord = discord.build().unwrap();
+    let receive = |data: Value| {
+        let request = fake.signed(data.to_string());
+        let mut accepted = discord.receive(&request, fake.now()).unwrap();
+        (accepted.events.remove(0).kind, accepted.answer)
+    };
+    let dialog = json!({"custom_id": "d", "title": "D", "components": []});
+    fake.run(async {
+        // A press.
+        let (kind, answer) = receive(press(1, DIRECT, "1300", "go"));
+        let EventKind::Action(action) = kind else {
+            panic!()
+        };
+        discord.open_dialog(&action, &dialog).await.unwrap();
+        let error = discord.open_dialog(&action, &dialog).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            held(&fake, answer).await,
+            json!({"type": 9, "data": dialog})
+        );
+        // A command whose handler opens it a moment later.
+        let (kind, answer) = receive(command(2, DIRECT, "ask", "hi"));
+        let EventKind::Message(message) = kind else {
+            panic!()
+        };
+        let began = fake.elapsed();
+        let opening = async {
+            fake.transport.clock.sleep(Duration::from_millis(700)).await;
+            discord.open_dialog_for(&message, &dialog).await.unwrap();
+        };
+        let (said, ()) = futures_util::future::join(held(&fake, answer), opening).await;
+        assert_eq!(said["type"], 9);
+        assert_eq!(fake.elapsed() - began, Duration::from_millis(700));
+        // One that is answered with words is deferred at once, and then filled.
+        let (kind, answer) = receive(command(3, DIRECT, "ask", "hi"));
+        let EventKind::Message(message) = kind else {
+            panic!()
+        };
+        let began = fake.elapsed();
+        discord.send(&message.reply("words")).await.unwrap();
+        assert_eq!(held(&fake, answer).await, json!({"type": 5}));
+        assert_eq!(fake.elapsed(), began);
+        assert_eq!(fake.calls(&Method::PATCH, "/messages/@original").len(), 1);
+        // One of which nobody says anything is told of in time; then it is too late.
+        let (kind, answer) = receive(press(4, DIRECT, "1300", "go"));
+        let EventKind::Action(action) = kind else {
+            panic!()
+        };
+        let began = fake.elapsed();
+        assert_eq!(held(&fake, answer).await, json!({"type": 6}));
+        assert_eq!(fake.elapsed() - began, Duration::from_millis(1500));
+        let error = discord.open_dialog(&action, &dialog).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(fake.calls(&Method::POST, "/callback").is_empty());
+    });
+    // Where nothing is kept open, the remedy is named.
+    let (event, _) =
+        crate::interactions::receive(&fake, &fake.endpoint(), &press(5, DIRECT, "1300", "go"));
+    let EventKind::Action(action) = event.kind else {
+        panic!()
+    };
+    let error = fake
+        .run(fake.endpoint().open_dialog(&action, &dialog))
+        .unwrap_err();
+    assert!(error.to_string().contains("hold_interactions"), "{error}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
-use crate::fake::{Fake, Mood, direct, envelope};
+use crate::fake::{Fake, Mood, Wire, direct, envelope};
 use crate::socket::{Stream, latest, news, next, ready, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -545,6 +545,7 @@ async fn the_ticket_goes_out_as_it_came_and_only_to_a_socket_with_tls() {
                     query.starts_with("device_id=1&service_id=7&ticket=secret"),
                     "{query}"
                 );
+                peer.send(Wire::new(0, &[("type", "pong")], b"{}").frame());
                 peer
             };
             let (peer, first) = tokio::join!(accepted, news(&mut stream));

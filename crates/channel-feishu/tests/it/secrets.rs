@@ -7,6 +7,8 @@ use futures_util::StreamExt as _;
 use http::{Request, StatusCode};
 use serde_json::json;
 
+use crate::fake::Wire;
+
 #[test]
 fn no_token_and_no_secret_is_ever_shown() {
     let secrets: Vec<_> = (0..6).map(|_| canary()).collect();
@@ -66,10 +68,14 @@ fn no_token_and_no_secret_is_ever_shown() {
             .post("/callback/ws/endpoint", move |_| Reply::ok(&endpoint));
         fake.sockets.refuse(channel_core::ErrorKind::Forbidden);
         let mut stream = linked.events();
-        for _ in 0..2 {
-            shown += &format!("{:?}", stream.next().await.unwrap());
-        }
-        let peer = fake.sockets.accept().await;
+        shown += &format!("{:?}", stream.next().await.unwrap());
+        let accepted = async {
+            let peer = fake.sockets.accept().await;
+            peer.send(Wire::new(0, &[("type", "pong")], words.as_bytes()).frame());
+            peer
+        };
+        let (peer, ready) = tokio::join!(accepted, stream.next());
+        shown += &format!("{:?}", ready.unwrap());
         peer.send_binary(words.clone().into_bytes());
         peer.cut();
         shown += &format!("{:?}", stream.next().await.unwrap());

@@ -40,6 +40,9 @@ pub use settings::{Dial, DialAddress, Dialed, Heartbeat, ReconnectSettings};
 /// How often the wall clock is compared with the monotonic one.
 const CLOCK_CHECK: Duration = Duration::from_secs(10);
 
+/// The least that is left of a wait that is cut short.
+const LEAST_WAIT: Duration = Duration::from_secs(1);
+
 /// The longest wait that a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(15 * 60);
 
@@ -55,6 +58,8 @@ pub struct ReconnectingSocket {
     backoff: Backoff,
     crowd: CrowdMember,
     attempt: Attempt,
+    /// When the last attempt began.
+    began: Duration,
     current: Option<Live>,
     retiring: Option<Live>,
     /// Why the socket to come replaces the present one.
@@ -123,6 +128,7 @@ impl ReconnectingSocket {
             backoff: settings.backoff.clone(),
             crowd: settings.crowd.as_ref().unwrap_or(&transport.crowd).join(),
             attempt: Attempt::Waiting(watch.elapsed),
+            began: watch.elapsed,
             current: None,
             retiring: None,
             replacing: Cause::Requested,
@@ -246,7 +252,7 @@ impl ReconnectingSocket {
             if cause == Cause::Requested && self.settings.wary {
                 self.backoff.failed(now.saturating_sub(opened));
                 if self.backoff.failures() > 1 {
-                    wait = Some(self.backoff.wait(&*self.random));
+                    wait = Some(self.wait_for_passing(Duration::ZERO));
                 }
             }
             self.attempt = Attempt::Waiting(now + wait.unwrap_or_default());
@@ -291,11 +297,17 @@ impl ReconnectingSocket {
     /// The wait after the loss of a socket. What cut this one may have cut others too; where
     /// it was not the first failure in a row they are spread already.
     fn wait_after_cut(&self) -> Duration {
-        let usual = self.backoff.wait(&*self.random);
+        let usual = self.wait_for_passing(Duration::ZERO);
         if self.backoff.failures() > 1 {
             return usual;
         }
         self.spread().unwrap_or(usual)
+    }
+
+    /// The wait for the end of something that passes by itself, after an attempt that took so long.
+    fn wait_for_passing(&self, took: Duration) -> Duration {
+        let cap = self.settings.apart.saturating_sub(took).max(LEAST_WAIT);
+        self.backoff.wait_within(cap, &*self.random)
     }
 
     /// Where this socket's turn is when many have to come back at once.
@@ -324,12 +336,13 @@ impl ReconnectingSocket {
                     .as_ref()
                     .and_then(Error::retry_after)
                     .map_or(Duration::ZERO, |wait| wait.min(MAX_RETRY_AFTER));
-                let cap = if error.as_ref().is_some_and(never_left) {
-                    self.settings.offline_wait
+                let passes = |error: &Error| error.kind().is_retryable() || never_left(error);
+                let wait = if error.as_ref().is_none_or(passes) {
+                    self.wait_for_passing(now.saturating_sub(self.began))
                 } else {
-                    Duration::MAX
+                    self.backoff.wait(&*self.random)
                 };
-                let retry_in = self.backoff.wait_within(cap, &*self.random).max(asked);
+                let retry_in = wait.max(asked);
                 self.attempt = Attempt::Waiting(now + retry_in);
                 self.events.push_back(SocketEvent::Failed {
                     cause,
@@ -400,6 +413,7 @@ impl ReconnectingSocket {
             Attempt::Waiting(at) if now >= *at => {
                 let dial = Arc::clone(&self.dial);
                 let opening = Box::pin(async move { dial.dial().await });
+                self.began = now;
                 self.attempt = Attempt::Opening(opening, now + self.settings.open_timeout);
                 true
             }

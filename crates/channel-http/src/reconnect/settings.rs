@@ -147,7 +147,7 @@ pub struct ReconnectSettings {
     pub(super) overlap: Duration,
     pub(super) clock_jump: Duration,
     pub(super) backoff: Backoff,
-    pub(super) offline_wait: Duration,
+    pub(super) apart: Duration,
     pub(super) wary: bool,
     pub(super) crowd: Option<Crowd>,
     pub(super) spread: Option<Duration>,
@@ -175,7 +175,7 @@ impl ReconnectSettings {
             overlap: Duration::from_secs(5),
             clock_jump: Duration::from_secs(30),
             backoff: Backoff::new(Duration::from_millis(500), Duration::from_secs(60)),
-            offline_wait: Duration::MAX,
+            apart: Duration::MAX,
             wary: false,
             crowd: None,
             spread: None,
@@ -249,11 +249,16 @@ impl ReconnectSettings {
         self
     }
 
-    /// The longest wait after an attempt of which nothing has left this machine, as without a
-    /// network or without names: it troubles nobody, so it may be made sooner than one that a
-    /// server has to refuse. No other than that of the waits if not set.
-    pub const fn offline_wait(mut self, limit: Duration) -> Self {
-        self.offline_wait = limit;
+    /// How soon the socket is to be open again once that is over which kept it away, as long as it
+    /// is something that passes by itself: a cut, a server that drains, wants fewer requests, is
+    /// not available or does not answer, no network or no names. Attempts then begin at most four
+    /// fifths of this time apart, however far the waits have grown and however long an attempt took;
+    /// the rest is for opening. What looks lasting, as a request that is refused for a reason nobody
+    /// knows, has the whole waits, and so has whoever is told to come back later.
+    ///
+    /// No limit but that of the waits if not set.
+    pub fn back_within(mut self, limit: Duration) -> Self {
+        self.apart = limit.mul_f64(0.8);
         self
     }
 

@@ -345,16 +345,44 @@ fn a_ladder_is_climbed_rung_by_rung_and_begun_anew_after_a_stable_while() {
 }
 
 #[test]
-fn what_has_not_left_the_machine_is_tried_sooner() {
+fn what_passes_by_itself_is_tried_at_most_so_far_apart_and_what_looks_lasting_is_not() {
     let laddered = settings()
         .backoff(Backoff::ladder(LADDER))
-        .offline_wait(Duration::from_secs(20));
-    let outage = (0..6)
-        .map(|_| Outcome::Unsent)
-        .chain([Outcome::Fail(ErrorKind::Unavailable)]);
+        .back_within(Duration::from_secs(30));
+    use ErrorKind::{Invalid, NotFound, RateLimited, Unavailable};
+    let outage = [
+        Outcome::Fail(RateLimited),
+        Outcome::Fail(Unavailable),
+        Outcome::Unsent,
+        Outcome::Unsent,
+        // The limit of 25 s is over before anything is heard.
+        Outcome::Hang,
+        Outcome::Fail(Invalid),
+        Outcome::Fail(NotFound),
+        Outcome::Fail(Unavailable),
+    ];
     let mut world = World::new(laddered, outage);
+    // Every random number of the fake is the smallest: half of each wait.
     let events = world.run(300);
-    assert_eq!(waits(&events), [1.0, 2.5, 5.0, 10.0, 10.0, 10.0, 30.0]);
+    let wanted = [1.0, 2.5, 5.0, 12.0, 0.5, 30.0, 30.0, 12.0];
+    assert_eq!(waits(&events), wanted);
+}
+
+#[test]
+fn a_socket_that_breaks_again_and_again_is_back_in_time_too() {
+    let laddered = settings()
+        .backoff(Backoff::ladder(LADDER))
+        .back_within(Duration::from_secs(30));
+    let mut world = World::new(laddered, []);
+    for _ in 0..12 {
+        while world.socket.current().is_none() {
+            world.run(1);
+        }
+        let broken = world.opened();
+        world.peer(broken - 1).breaks();
+        world.run(12);
+        assert_eq!(world.opened(), broken + 1);
+    }
 }
 
 /// A server that wants each new socket replaced made a tight loop of the official SDK of one
