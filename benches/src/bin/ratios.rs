@@ -24,7 +24,7 @@ const LIMITS: &[(&str, f64)] = &[
     ("dingtalk_frame/direct", 1.85),
     ("dingtalk_frame/group", 1.8),
     ("slack_webhook/messages", 1.1),
-    ("line_webhook/messages", 1.1),
+    ("line_webhook/messages", 1.07),
     ("wecom_callback/messages", 0.9),
     ("feishu_webhook/messages", 1.4),
     ("feishu_frame/messages", 1.47),

@@ -72,6 +72,33 @@ pub struct Identity {
     pub username: Option<String>,
     /// The name that is shown.
     pub name: String,
+    /// What the bot may still send on its own account, where the platform counts that and says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Quota>,
+}
+
+/// How many messages a bot may send on its own account in the present period of the platform's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Quota {
+    /// How many; `None` if there is no limit.
+    pub limit: Option<u64>,
+    /// How many have been sent, as the platform counts.
+    pub used: u64,
+}
+
+impl Quota {
+    /// What the platform says.
+    #[must_use]
+    pub const fn new(limit: Option<u64>, used: u64) -> Self {
+        Self { limit, used }
+    }
+
+    /// How many are left; `None` if there is no limit.
+    #[must_use]
+    pub fn left(&self) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_sub(self.used))
+    }
 }
 
 impl Identity {
@@ -82,6 +109,7 @@ impl Identity {
             id: id.into(),
             username: None,
             name: name.into(),
+            quota: None,
         }
     }
 
@@ -89,6 +117,13 @@ impl Identity {
     #[must_use]
     pub fn with_username(mut self, username: impl Into<String>) -> Self {
         self.username = Some(username.into());
+        self
+    }
+
+    /// Adds what the bot may still send.
+    #[must_use]
+    pub const fn with_quota(mut self, quota: Option<Quota>) -> Self {
+        self.quota = quota;
         self
     }
 }

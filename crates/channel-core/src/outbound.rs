@@ -108,6 +108,14 @@ impl ReplyTo {
         Ok(self)
     }
 
+    /// The same with JSON that the adapter has written itself, where every message brings one and
+    /// serde's way would be felt.
+    #[must_use]
+    pub fn with_written_context(mut self, json: impl Into<Box<str>>) -> Self {
+        self.context = Some(json.into());
+        self
+    }
+
     /// Reads the adapter's context back.
     ///
     /// # Errors

@@ -1,25 +1,14 @@
 //! What belongs to the account: who it is, what it may still send, signs that it is there.
 
-use channel_core::{Destination, Error, ErrorKind, Identity, Result};
+use channel_core::{Destination, Error, ErrorKind, Identity, Quota, Result};
 use http::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::Line;
-use crate::error::invalid;
+use crate::error::{Failure, invalid};
 use crate::plan::Room;
 use crate::shared::Shared;
 use crate::{PLATFORM, files, limits};
-
-/// How many messages the account may push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Quota {
-    /// How many in this month; `None` if there is no limit. Replies do not count.
-    pub limit: Option<u64>,
-    /// How many have been sent in this month, as LINE counts: a message to a group once for
-    /// each member. The figure is approximate.
-    pub used: u64,
-}
 
 /// What a person shows of themselves.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -63,12 +52,53 @@ pub(crate) async fn identify(shared: &Shared) -> Result<Identity> {
     }
     shared.is_known_as(&info.user_id);
     let identity = Identity::new(info.user_id, info.display_name);
+    let identity = identity.with_quota(quota_left(shared).await);
     let username = info.basic_id.trim_start_matches('@');
     Ok(if username.is_empty() {
         identity
     } else {
         identity.with_username(username)
     })
+}
+
+async fn ask_quota(shared: &Shared) -> Result<Quota, Failure> {
+    #[derive(Deserialize)]
+    struct Limit {
+        r#type: String,
+        value: Option<u64>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Used {
+        total_usage: u64,
+    }
+    let client = &shared.client;
+    let limit: Limit = client.get("/v2/bot/message/quota").await?;
+    let used: Used = client.get("/v2/bot/message/quota/consumption").await?;
+    let limit = limit.value.filter(|_| limit.r#type == "limited");
+    Ok(Quota::new(limit, used.total_usage))
+}
+
+/// What a probe says of the quota. The account is there and its token works even where LINE does
+/// not say: that is no reason to fail.
+async fn quota_left(shared: &Shared) -> Option<Quota> {
+    let channel = &shared.info.id;
+    let quota = match ask_quota(shared).await {
+        Ok(quota) => quota,
+        Err(failure) => {
+            let error = failure.into_error("get quota", true);
+            tracing::debug!(%channel, %error, "line does not say what may still be pushed");
+            return None;
+        }
+    };
+    if quota.left() == Some(0) {
+        tracing::warn!(
+            %channel,
+            used = quota.used,
+            "the account has reached its monthly limit: it can reply, and push nothing"
+        );
+    }
+    Some(quota)
 }
 
 /// Shows the loading animation, which only a person's own chat has
@@ -97,34 +127,16 @@ pub(crate) async fn start_loading(shared: &Shared, to: &Destination) -> Result<(
 
 impl Line {
     /// Asks how many messages the account may push this month, and how many it has
-    /// (<https://developers.line.biz/en/reference/messaging-api/#get-quota>).
+    /// (<https://developers.line.biz/en/reference/messaging-api/#get-quota>). Replies do not
+    /// count, a message to a group once for each member; the figure is approximate.
+    /// [`probe`](channel_core::Channel::probe) asks too.
     ///
     /// # Errors
     ///
     /// As for any call.
     pub async fn quota(&self) -> Result<Quota> {
-        #[derive(Deserialize)]
-        struct Limit {
-            r#type: String,
-            value: Option<u64>,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Used {
-            total_usage: u64,
-        }
-        let operation = "get quota";
-        let client = &self.shared.client;
-        let limit = client.get::<Limit>("/v2/bot/message/quota").await;
-        let limit = limit.map_err(|failure| failure.into_error(operation, true))?;
-        let used = client
-            .get::<Used>("/v2/bot/message/quota/consumption")
-            .await;
-        let used = used.map_err(|failure| failure.into_error(operation, true))?;
-        Ok(Quota {
-            limit: limit.value.filter(|_| limit.r#type == "limited"),
-            used: used.total_usage,
-        })
+        let quota = ask_quota(&self.shared).await;
+        quota.map_err(|failure| failure.into_error("get quota", true))
     }
 
     /// Asks what a person shows of themselves; in a group also of people who have not added

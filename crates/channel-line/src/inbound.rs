@@ -32,6 +32,45 @@ pub(crate) struct ReplyContext<T = String> {
     pub(crate) standby: bool,
 }
 
+impl ReplyContext<&str> {
+    /// The context as JSON, put together at once, because every message brings one; `None` if a
+    /// token holds what JSON would have to escape.
+    fn written(&self) -> Option<String> {
+        // Without an early end, so that it is looked at in pieces and not byte by byte.
+        let is_plain = |text: &str| {
+            let odd = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+            !text.bytes().fold(false, |found, byte| found | odd(byte))
+        };
+        if ![self.token, self.quote].into_iter().flatten().all(is_plain) {
+            return None;
+        }
+        let mut number = itoa::Buffer::new();
+        let field = |before, text: Option<&'_ str>| match text {
+            Some(_) => (before, "\""),
+            None => ("", ""),
+        };
+        let (token, after_token) = field("\"t\":\"", self.token);
+        let (quote, after_quote) = field(",\"q\":\"", self.quote);
+        let text = [
+            "{",
+            token,
+            self.token.unwrap_or_default(),
+            after_token,
+            if self.token.is_some() {
+                ",\"at\":"
+            } else {
+                "\"at\":"
+            },
+            number.format(self.opened),
+            quote,
+            self.quote.unwrap_or_default(),
+            after_quote,
+            if self.standby { ",\"s\":true}" } else { "}" },
+        ];
+        Some(text.concat())
+    }
+}
+
 /// One webhook event and what surrounds it.
 struct Inbound<'a> {
     shared: &'a Shared,
@@ -247,9 +286,11 @@ impl Inbound<'_> {
                 None => reply,
             }
         };
-        // Writing texts and numbers as JSON cannot fail.
-        let whole = reply().with_context(&context);
-        whole.unwrap_or_else(|_| reply())
+        match context.written() {
+            Some(json) => reply().with_written_context(json),
+            // Writing texts and numbers as JSON cannot fail.
+            None => reply().with_context(&context).unwrap_or_else(|_| reply()),
+        }
     }
 
     fn sender(&self, chat: &Chat) -> Sender {
@@ -267,7 +308,7 @@ impl Inbound<'_> {
         sender
     }
 
-    fn message(self, chat: Chat, wire: Box<wire::Message>) -> EventKind {
+    fn message(self, chat: Chat, mut wire: Box<wire::Message>) -> EventKind {
         let quoted = wire.quoted_message_id.as_ref();
         let quoted = quoted.map(|id| Quoted::new(id.clone(), self.shared.memory.is_mine(id)));
         let sender = self.sender(&chat);
@@ -282,7 +323,7 @@ impl Inbound<'_> {
         message.addressed = addressed;
         message.formatted = wire.formatted();
         message.attachments = wire.attachment().into_iter().collect();
-        message.text = wire.words();
+        message.text = wire.take_words();
         message.reply_to = quoted;
         message.sent_at = self.event.sent_at();
         message.album = wire.image_set.map(|set| set.id);
@@ -374,6 +415,36 @@ mod tests {
         assert!(is_too_deep(&nested(17)));
         assert!(!is_too_deep(&format!("[\"{}\"]", "[\\\"".repeat(50))));
         assert!(!is_too_deep(&"{}".repeat(50)));
+    }
+
+    #[test]
+    fn a_context_is_written_as_serde_writes_it() {
+        let mut written = 0;
+        for token in [
+            None,
+            Some("38ef84"),
+            Some("a\"b"),
+            Some("a\\"),
+            Some("\n"),
+            Some("\u{7f}ü"),
+        ] {
+            for quote in [None, Some("q3P"), Some("\u{1}")] {
+                for standby in [false, true] {
+                    let opened = 1_763_640_000_123;
+                    let context = ReplyContext {
+                        token,
+                        opened,
+                        quote,
+                        standby,
+                    };
+                    if let Some(json) = context.written() {
+                        written += 1;
+                        assert_eq!(json, serde_json::to_string(&context).unwrap());
+                    }
+                }
+            }
+        }
+        assert_eq!(written, 12, "what needs no escaping");
     }
 
     #[test]

@@ -24,8 +24,9 @@ mod verify;
 mod webhook;
 mod wire;
 
-pub use account::{Profile, Quota};
+pub use account::Profile;
 pub use channel::Line;
+pub use channel_core::Quota;
 pub use config::{LineBuilder, LineConfig, LostReply};
 pub use native::{LineMessage, Location, Sticker};
 

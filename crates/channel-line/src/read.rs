@@ -34,6 +34,14 @@ impl Message {
         }
     }
 
+    /// The same, taken out of the message.
+    pub(crate) fn take_words(&mut self) -> String {
+        match self.kind {
+            MessageKind::Location => self.place(),
+            _ => self.text.take().unwrap_or_default(),
+        }
+    }
+
     /// Title, address and position, a line each.
     fn place(&self) -> String {
         let mut lines: Vec<String> = [&self.title, &self.address]

@@ -53,7 +53,7 @@ type Hashes = HashSet<u64, BuildHasherDefault<Same>>;
 
 /// Hashes a number that is a hash already.
 #[derive(Debug, Default)]
-struct Same(u64);
+pub(crate) struct Same(u64);
 
 impl Hasher for Same {
     fn finish(&self) -> u64 {

@@ -87,20 +87,28 @@ impl Intake for WebhookIntake {
                     }
                 }
             }
-            safe.push(async move { settled.await.map_err(|_| key) });
+            safe.push((key, settled));
         }
         drop(places);
         // In memory an event is safe once it has been handled. The platform cannot be
-        // kept waiting for that for ever.
-        let all = futures_util::future::join_all(safe);
+        // kept waiting for that for ever. One after the other, because all of them are under
+        // way already and the last one decides.
+        let all = async {
+            let mut dropped = Vec::new();
+            for (key, settled) in safe {
+                if settled.await.is_err() {
+                    dropped.push(key);
+                }
+            }
+            dropped
+        };
         let within = timeout_after_turn(core.clock.as_ref(), core.answer_within, all);
-        let Ok(outcomes) = within.await else {
+        let Ok(dropped) = within.await else {
             tracing::trace!(channel = %self.entry.channel.info().id, "acknowledged before handled");
             return Ok(());
         };
         // Dropped unhandled: the bot stops, and the platform is to come again.
-        let mut dropped = outcomes.into_iter().filter_map(Result::err).peekable();
-        if dropped.peek().is_none() {
+        if dropped.is_empty() {
             return Ok(());
         }
         for key in dropped {

@@ -7,6 +7,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::{BuildHasher as _, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::sync::{Arc, Mutex};
 
 use channel_core::Conversation;
@@ -14,6 +15,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use crate::inbox::Same;
 use crate::overlap::Slot;
 use crate::status::lock;
 
@@ -32,13 +34,28 @@ pub(crate) struct Lanes {
 
 struct Shared {
     capacity: usize,
+    hashes: RandomState,
     state: Mutex<State>,
     changed: Notify,
 }
 
+/// A conversation and its keyed hash: each event looks for its lane three times, and the ids are
+/// hashed once.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    hash: u64,
+    conversation: Conversation,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
 #[derive(Default)]
 struct State {
-    lanes: HashMap<Conversation, Lane>,
+    lanes: HashMap<Key, Lane, BuildHasherDefault<Same>>,
     /// Jobs queued or running, reserved places included.
     pending: usize,
     /// Somebody found no room, and half of it has not been free since.
@@ -87,6 +104,7 @@ impl Lanes {
         Self {
             shared: Arc::new(Shared {
                 capacity,
+                hashes: RandomState::new(),
                 state: Mutex::new(State::default()),
                 changed: Notify::new(),
             }),
@@ -161,8 +179,9 @@ impl Lanes {
 
     /// The messages that wait in a lane, oldest first.
     pub(crate) fn waiting(&self, conversation: &Conversation) -> Vec<Slot> {
+        let key = self.shared.key(conversation.clone());
         let state = lock(&self.shared.state);
-        state.lanes.get(conversation).map_or_else(Vec::new, |lane| {
+        state.lanes.get(&key).map_or_else(Vec::new, |lane| {
             lane.queue
                 .iter()
                 .filter_map(|job| job.slot.clone())
@@ -190,8 +209,9 @@ impl Lanes {
 
     /// Puts a job at the end of its lane. The job must not panic and holds its place.
     pub(crate) fn submit(&self, conversation: Conversation, job: Job) {
+        let key = self.shared.key(conversation);
         let mut state = lock(&self.shared.state);
-        let place = match state.lanes.entry(conversation) {
+        let place = match state.lanes.entry(key) {
             Entry::Occupied(mut lane) => {
                 lane.get_mut().queue.push_back(job);
                 drop(state);
@@ -231,15 +251,19 @@ impl Lanes {
 }
 
 impl Shared {
+    fn key(&self, conversation: Conversation) -> Key {
+        Key {
+            hash: self.hashes.hash_one(&conversation),
+            conversation,
+        }
+    }
+
     /// The next job of a lane; takes the lane off the map if there is none.
-    fn next(&self, conversation: &Conversation) -> Option<Job> {
+    fn next(&self, key: &Key) -> Option<Job> {
         let mut state = lock(&self.state);
-        let Entry::Occupied(mut lane) = state.lanes.entry(conversation.clone()) else {
-            return None;
-        };
-        let next = lane.get_mut().queue.pop_front();
+        let next = state.lanes.get_mut(key)?.queue.pop_front();
         if next.is_none() {
-            lane.remove();
+            state.lanes.remove(key);
         }
         next
     }

@@ -103,6 +103,7 @@ methods! {
     Respond = "response_url", "answer action", false, Special;
     RespondToCommand = "response_url", "send message", false, Special;
     OpenView = "views.open", "open dialog", false, Four;
+    PushView = "views.push", "open dialog", false, Four;
     UpdateView = "views.update", "update dialog", true, Four;
     PublishView = "views.publish", "publish home", true, Four;
 }

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use channel_core::{
-    Action, ChatId, Destination, Error, ErrorKind, MessageRef, OutboundMessage, Result, SenderId,
+    Action, ChatId, Destination, Message, MessageRef, OutboundMessage, Raw, Result, SenderId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +15,7 @@ use crate::client::{Method, Payload};
 use crate::error::{invalid, unsupported};
 use crate::outbound::Envelope;
 use crate::plan::{self, Post};
+use crate::wire::Form;
 
 #[derive(Deserialize)]
 struct Opened {
@@ -63,6 +64,18 @@ fn only(message: &OutboundMessage, method: Method) -> Result<Post> {
     }
 }
 
+/// What opens a dialog: a press and a command of a socket are JSON, a command of a request a form.
+fn trigger(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Trigger {
+        trigger_id: String,
+    }
+    match serde_json::from_slice::<Trigger>(body) {
+        Ok(it) => Some(it.trigger_id),
+        Err(_) => Form::parse(body)?.get("trigger_id").map(str::to_owned),
+    }
+}
+
 impl Slack {
     /// Opens a dialog for whoever pressed a button or used a shortcut, within 3 s of the
     /// press (<https://docs.slack.dev/reference/methods/views.open/>). `view` is Slack's own
@@ -74,22 +87,52 @@ impl Slack {
     ///
     /// `NotFound` if the press is too old, `Invalid` if Slack does not take the view.
     pub async fn open_view(&self, action: &Action, view: &Value) -> Result<String> {
-        #[derive(Deserialize)]
-        struct Trigger {
-            trigger_id: String,
-        }
+        let chat = &action.chat.id;
+        self.show_view(Method::OpenView, chat, &action.raw, view)
+            .await
+    }
+
+    /// The same for whoever wrote a slash command, within 3 s of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open_view`](Self::open_view); `Invalid` for a message that is no slash command.
+    pub async fn open_view_for(&self, command: &Message, view: &Value) -> Result<String> {
+        let chat = &command.chat.id;
+        self.show_view(Method::OpenView, chat, &command.raw, view)
+            .await
+    }
+
+    /// Lays a dialog over the one in which something was pressed, within 3 s of the press; Slack
+    /// takes three of them (<https://docs.slack.dev/reference/methods/views.push/>).
+    ///
+    /// # Errors
+    ///
+    /// As for [`open_view`](Self::open_view).
+    pub async fn push_view(&self, action: &Action, view: &Value) -> Result<String> {
+        let chat = &action.chat.id;
+        self.show_view(Method::PushView, chat, &action.raw, view)
+            .await
+    }
+
+    async fn show_view(
+        &self,
+        method: Method,
+        chat: &ChatId,
+        raw: &Raw,
+        view: &Value,
+    ) -> Result<String> {
         #[derive(Serialize)]
         struct Fields<'a> {
             trigger_id: &'a str,
             view: &'a Value,
         }
-        let method = Method::OpenView;
-        let trigger: Trigger = serde_json::from_slice(action.raw.as_slice()).map_err(|_| {
-            Error::new(ErrorKind::Invalid, "the action can open no dialog")
-                .on(crate::PLATFORM, method.operation())
+        let trigger = trigger(raw.as_slice()).ok_or_else(|| {
+            let words = "nothing was pressed or commanded that could open a dialog";
+            invalid(words, method.operation())
         })?;
-        let trigger_id = &trigger.trigger_id;
-        let at = self.address(&action.chat.id, method)?;
+        let trigger_id = &*trigger;
+        let at = self.address(chat, method)?;
         let payload = Payload::json(&Fields { trigger_id, view });
         let opened: Opened = self.shared.call_chat(method, at, payload, None).await?;
         Ok(opened.view.id)
@@ -246,5 +289,21 @@ impl Slack {
             .shared
             .call_chat(method, envelope.at, payload, patience)
             .await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::trigger;
+
+    #[test]
+    fn presses_and_commands_open_dialogs_however_they_came() {
+        let found = |body: &str| trigger(body.as_bytes());
+        assert_eq!(found(r#"{"trigger_id":"1.2.a"}"#).as_deref(), Some("1.2.a"));
+        let form = "command=%2Fkit&text=a+b&trigger_id=1.2.a";
+        assert_eq!(found(form).as_deref(), Some("1.2.a"));
+        for nothing in ["", "text=a", r#"{"type":"event_callback"}"#] {
+            assert_eq!(found(nothing), None, "{nothing}");
+        }
     }
 }

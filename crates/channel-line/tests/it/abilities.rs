@@ -128,6 +128,8 @@ fn the_account_says_who_it_is_and_what_is_left() {
             (identity.username.as_deref(), &*identity.name),
             (Some("123abcde"), "Kit")
         );
+        let left = identity.quota.and_then(|quota| quota.left());
+        assert_eq!(left, Some(458), "a probe says what may still be pushed");
         let quota = channel.quota().await.unwrap();
         assert_eq!((quota.limit, quota.used), (Some(500), 42));
         let profile = channel.profile(&to(GROUP), ADA).await.unwrap();
@@ -142,6 +144,14 @@ fn the_account_says_who_it_is_and_what_is_left() {
         fake.refuse("/quota", 401, "Authentication failed");
         let error = channel.quota().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        // A token that may not ask for it is no reason to take the account for dead.
+        fake.refuse(
+            "/quota",
+            403,
+            "Access to this API is not available for your account",
+        );
+        let identity = channel.probe().await.unwrap();
+        assert_eq!((identity.id.as_str(), identity.quota), (BOT, None));
     });
     let paths: Vec<_> = fake
         .transport

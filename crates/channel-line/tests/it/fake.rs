@@ -1,7 +1,9 @@
 //! A small Messaging API on virtual time: enough of it to be written to and to deliver.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::OpenOptions;
 use std::future::Future;
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -100,9 +102,10 @@ impl Fake {
             state: Arc::new(Mutex::new(state)),
         };
         let server = fake.clone();
-        fake.transport
-            .http
-            .route(None, "/v2/bot", move |request| server.answer(request));
+        fake.transport.http.route(None, "/v2/bot", move |request| {
+            record(request);
+            server.answer(request)
+        });
         fake
     }
 
@@ -340,6 +343,28 @@ impl Fake {
         }
         Reply::ok(&json!({"sentMessages": made}))
     }
+}
+
+/// Appends a request to the file in `CHANNEL_TEST_RECORD`, a line of JSON each: `certify/run line` holds what all
+/// these tests send against LINE's own models.
+fn record(request: &Request<Bytes>) {
+    let Some(path) = std::env::var_os("CHANNEL_TEST_RECORD") else {
+        return;
+    };
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let headers: BTreeMap<_, _> = request
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str(), text(value.as_bytes())))
+        .collect();
+    let uri = request.uri();
+    let line = json!({"method": request.method().as_str(), "host": uri.host(), "path": uri.path(),
+        "query": uri.query(), "headers": headers, "body": text(request.body())});
+    let file = OpenOptions::new().create(true).append(true).open(path);
+    // In one piece, because tests run side by side.
+    file.unwrap()
+        .write_all(format!("{line}\n").as_bytes())
+        .unwrap();
 }
 
 pub(crate) fn refusal(status: u16, message: &str) -> Reply {

@@ -206,13 +206,15 @@ impl Gate {
     /// only at the start, and leaves it for the next message.
     fn before(&self, subject: &Subject<'_>, access: &Access, skip: usize) -> Option<String> {
         let message = subject.message?;
+        if !subject.is_new || subject.is_direct() || access.groups.context() == 0 {
+            return None;
+        }
         let text = message.text.get(skip..).unwrap_or_default();
         let mut words = text.split_whitespace();
         let is_command = words.find(|word| !word.starts_with('@'));
         let is_command = message.addressed == Addressed::Command
             || is_command.is_some_and(|word| word.starts_with('/'));
-        let takes = subject.is_new && !subject.is_direct() && access.groups.context() > 0;
-        (takes && !is_command).then(|| self.overheard.take(message))?
+        (!is_command).then(|| self.overheard.take(message))?
     }
 
     async fn connect(&self, subject: &Subject<'_>) -> Step {

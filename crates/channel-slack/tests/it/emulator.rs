@@ -1,5 +1,6 @@
 //! End to end over real connections, against the emulator that Slack's own SDKs certify.
 
+mod dialogs;
 mod refreshes;
 
 use std::time::{Duration, SystemTime};
