@@ -36,8 +36,13 @@ async fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    let small = look_up(1_000).await;
-    let large = look_up(1_000_000).await;
+    let (small, hold) = look_up(1_000).await;
+    let (large, _) = look_up(1_000_000).await;
+    println!("a look-up that holds for one message: {hold:?} of 1,000 in SQLite");
+    if let Ok(server) = std::env::var("CHANNEL_TEST_POSTGRES_URL") {
+        let (look_up, hold) = on_server(&server).await;
+        println!("in PostgreSQL: look-up {look_up:?}, held {hold:?}");
+    }
     let admission = admission().await;
     let secrecy = secrecy();
     println!(
@@ -53,13 +58,35 @@ async fn main() {
     assert!(secrecy < ADMISSION, "to look for codes takes {secrecy:?}");
 }
 
-async fn look_up(rows: i64) -> Duration {
-    let transport = channel_http::transport();
+async fn look_up(rows: i64) -> (Duration, Duration) {
     let folder = std::env::temp_dir().join(format!("bench-bindings-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let url = format!("sqlite:{}/{rows}.db", folder.display());
-    let store = SqlBindings::connect(&url).await.unwrap();
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let took = measure(&url, rows).await;
+    drop(std::fs::remove_dir_all(&folder));
+    took
+}
+
+/// The same on a server, in a schema that is gone afterwards.
+async fn on_server(server: &str) -> (Duration, Duration) {
+    sqlx::any::install_default_drivers();
+    let name = format!("bench_{}", std::process::id());
+    let pool = sqlx::AnyPool::connect(server).await.unwrap();
+    let create = sqlx::AssertSqlSafe(format!("CREATE SCHEMA {name}"));
+    sqlx::query(create).execute(&pool).await.unwrap();
+    let join = if server.contains('?') { '&' } else { '?' };
+    let url = format!("{server}{join}options[search_path]={name}");
+    let took = measure(&url, 1_000).await;
+    let gone = sqlx::AssertSqlSafe(format!("DROP SCHEMA {name} CASCADE"));
+    sqlx::query(gone).execute(&pool).await.unwrap();
+    took
+}
+
+/// What a look-up costs, and one that holds the binding for a message.
+async fn measure(url: &str, rows: i64) -> (Duration, Duration) {
+    let transport = channel_http::transport();
+    let store = SqlBindings::connect(url).await.unwrap();
+    let pool = sqlx::AnyPool::connect(url).await.unwrap();
     // Seen in a while to come: nothing is to be noted.
     let seen = transport.clock.now().duration_since(UNIX_EPOCH).unwrap();
     let seen = i64::try_from(seen.as_millis()).unwrap();
@@ -75,17 +102,21 @@ async fn look_up(rows: i64) -> Duration {
         .platform(ConnectPlatform::by_code(ACME, "Acme"))
         .build()
         .unwrap();
-    let mut took = Vec::new();
+    let (mut took, mut held) = (Vec::new(), Vec::new());
     for n in 0..5_000 {
         // Spread over all of them.
         let account = AccountRef::new(ACME, format!("a{}", n * 7_919 % rows).into());
         let began = transport.clock.elapsed();
         let found = bindings.resolve(&account).await.unwrap();
         took.push(transport.clock.elapsed() - began);
-        assert!(found.is_some());
+        let bound = found.unwrap().bound(&account);
+        let began = transport.clock.elapsed();
+        let hold = bindings.hold(&bound).await.unwrap();
+        assert!(hold.is_some());
+        drop(hold);
+        held.push(transport.clock.elapsed() - began);
     }
-    drop(std::fs::remove_dir_all(&folder));
-    median(took)
+    (median(took), median(held))
 }
 
 async fn admission() -> Duration {

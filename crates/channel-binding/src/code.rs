@@ -60,6 +60,9 @@ pub(crate) fn holds_code(text: &str) -> bool {
 pub(crate) fn holds_pieces(text: &str) -> bool {
     /// How often characters of a code change their kind at least.
     const CHANGES: u32 = 5;
+    if changes(text.as_bytes()) < CHANGES {
+        return false;
+    }
     let mut pieces = [Piece::default(); 4];
     let mut piece = Piece::default();
     let mut at = 0;
@@ -104,6 +107,23 @@ pub(crate) fn holds_pieces(text: &str) -> bool {
     }
 }
 
+/// How often letters and digits change their kind inside the words of a text: prose hardly does.
+fn changes(text: &[u8]) -> u32 {
+    let (mut changes, mut before) = (0, 0);
+    for byte in text {
+        let kind = match byte {
+            b'a'..=b'z' => 1_u8,
+            b'A'..=b'Z' => 2,
+            b'0'..=b'9' => 3,
+            b'-' | b'_' => continue,
+            _ => 0,
+        };
+        changes += u32::from(kind != before && kind != 0 && before != 0);
+        before = kind;
+    }
+    changes
+}
+
 /// A run of characters that codes are made of.
 #[derive(Debug, Clone, Copy, Default)]
 struct Piece {
@@ -142,11 +162,13 @@ pub(crate) struct Made {
     state: Mutex<Generations>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Generations {
     young: HashSet<u64>,
     old: HashSet<u64>,
     turned_at: Duration,
+    /// Marks of them all, and of those that have gone while there was another one.
+    marks: [u64; 64],
 }
 
 /// How many codes a generation has room for; where more are made the oldest are forgotten.
@@ -156,7 +178,12 @@ impl Made {
     pub(crate) fn new() -> Self {
         Self {
             key: RandomState::new(),
-            state: Mutex::default(),
+            state: Mutex::new(Generations {
+                young: HashSet::new(),
+                old: HashSet::new(),
+                turned_at: Duration::ZERO,
+                marks: [0; 64],
+            }),
         }
     }
 
@@ -169,6 +196,10 @@ impl Made {
             state.turned_at = now;
         }
         state.young.insert(self.key.hash_one(code.as_bytes()));
+        let (place, bit) = mark(code.as_bytes());
+        if let Some(marks) = state.marks.get_mut(place) {
+            *marks |= bit;
+        }
     }
 
     /// Whether one of them stands in a text, whatever it is glued to and whatever stands between
@@ -179,24 +210,33 @@ impl Made {
         if state.young.is_empty() && state.old.is_empty() {
             return false;
         }
-        let mut window = [0_u8; LENGTH];
-        let mut length = 0_usize;
-        text.bytes()
-            .filter(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            .any(|byte| {
-                window.copy_within(1.., 0);
-                window[LENGTH - 1] = byte;
-                length += 1;
-                if length < LENGTH || !matches!(byte, b'A' | b'Q' | b'g' | b'w') {
-                    return false;
-                }
-                let hash = self.key.hash_one(window.as_slice());
-                state.young.contains(&hash) || state.old.contains(&hash)
-            })
+        let is_of_codes = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let characters: Vec<u8> = text.bytes().filter(is_of_codes).collect();
+        characters.windows(LENGTH).any(|window| {
+            matches!(window.last(), Some(b'A' | b'Q' | b'g' | b'w'))
+                && state.is_marked(window)
+                && state.has(self.key.hash_one(window))
+        })
     }
 }
 
+/// Where the end of a code is marked: a look that is cheaper than its hash.
+fn mark(code: &[u8]) -> (usize, u64) {
+    let end = code.last_chunk().map_or(0, |end| u32::from_le_bytes(*end));
+    let mixed = end.wrapping_mul(0x9e37_79b1) >> 20;
+    ((mixed >> 6) as usize, 1 << (mixed & 63))
+}
+
 impl Generations {
+    fn is_marked(&self, code: &[u8]) -> bool {
+        let (place, bit) = mark(code);
+        self.marks.get(place).is_some_and(|marks| marks & bit != 0)
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        self.young.contains(&hash) || self.old.contains(&hash)
+    }
+
     fn turn(&mut self, ttl: Duration, now: Duration) {
         if now.saturating_sub(self.turned_at) >= ttl {
             // After two of them nothing is left that holds.
@@ -204,6 +244,9 @@ impl Generations {
             self.old = std::mem::take(&mut self.young);
             if is_long {
                 self.old.clear();
+            }
+            if self.old.is_empty() {
+                self.marks = [0; 64];
             }
             self.turned_at = now;
         }
