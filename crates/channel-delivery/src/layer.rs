@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use channel_core::{ChannelId, ChatId, IdempotencyKey, Receipt};
 
 use crate::inbound::{Attempt, DeadEvent, NewEvent, Outcome, Recorded, Seq, StoredEvent};
-use crate::outbound::{DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery};
+use crate::outbound::{
+    Ahead, DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery,
+};
 use crate::store::{Counts, JournalEntry, Store, StoreError, Swept};
 use crate::worker::{Fence, WorkerId};
 
@@ -142,6 +144,17 @@ pub trait StoreLayer: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
         self.reach()?.claim_deliveries(fence, limit, now).await
+    }
+
+    /// As [`Store::ahead`].
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        self.reach()?.ahead(fence, delivery, limit, now).await
     }
 
     /// As [`Store::owned_deliveries`].
@@ -368,6 +381,16 @@ impl<L: StoreLayer> Store for L {
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
         StoreLayer::claim_deliveries(self, fence, limit, now).await
+    }
+
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        StoreLayer::ahead(self, fence, delivery, limit, now).await
     }
 
     async fn owned_deliveries(

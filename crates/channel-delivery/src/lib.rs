@@ -20,7 +20,7 @@ pub use inbound::{Attempt, DeadEvent, EventState, NewEvent, Outcome, Recorded, S
 pub use layer::StoreLayer;
 pub use memory::{MemoryStore, MemoryStoreBuilder};
 pub use outbound::{
-    DeadDelivery, DeliveryId, NewDelivery, Part, PartState, Planned, StoredDelivery,
+    Ahead, DeadDelivery, DeliveryId, NewDelivery, Part, PartState, Planned, StoredDelivery,
 };
 pub use outbox::{
     Audience, Failure, LeftBehind, OnUncertain, Outbox, OutboxSettings, Previews, Report, Spawn,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use channel_core::{ChannelId, IdempotencyKey, OutboundMessage, Receipt};
+use channel_core::{ChannelId, Conversation, IdempotencyKey, OutboundMessage, Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::inbound::Seq;
@@ -164,6 +164,14 @@ impl NewDelivery {
         self.answers = Some(event);
         self
     }
+
+    /// The conversation in which it is shown: what is planned there first is sent first.
+    #[must_use]
+    pub fn conversation(&self) -> Conversation {
+        let target = self.message.to.target();
+        let (chat, thread) = (target.chat.clone(), target.thread.clone());
+        Conversation::new(self.channel.clone(), chat, thread)
+    }
 }
 
 /// One part of a delivery, as the store has it.
@@ -270,13 +278,46 @@ pub struct Planned {
     pub delivery: StoredDelivery,
     /// Whether it is new.
     pub is_new: bool,
+    /// Whether something unfinished that was planned before may be another worker's, dead or
+    /// alive: then [`Store::ahead`](crate::Store::ahead) says what of it stands in front. A
+    /// store that does not know says yes.
+    pub is_behind_others: bool,
 }
 
 impl Planned {
-    /// What planning found.
+    /// What planning found, with nothing of others in front of it.
     #[must_use]
     pub const fn new(delivery: StoredDelivery, is_new: bool) -> Self {
-        Self { delivery, is_new }
+        Self {
+            delivery,
+            is_new,
+            is_behind_others: false,
+        }
+    }
+
+    /// Says whether something of other workers may stand in front of it.
+    #[must_use]
+    pub const fn behind_others(mut self, is_behind: bool) -> Self {
+        self.is_behind_others = is_behind;
+        self
+    }
+}
+
+/// What stands in front of a delivery in its conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ahead {
+    /// What is now the worker's own, oldest first, up to the first that is not.
+    pub mine: Vec<StoredDelivery>,
+    /// Whether something is left: another living worker has it, or there is more.
+    pub more: bool,
+}
+
+impl Ahead {
+    /// What the worker has in front of it, and whether there is more.
+    #[must_use]
+    pub const fn new(mine: Vec<StoredDelivery>, more: bool) -> Self {
+        Self { mine, more }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::inbound::{
     Attempt, DeadEvent, EventState, NewEvent, Outcome, Recorded, Seq, StoredEvent,
 };
 use crate::outbound::{
-    DeadDelivery, DeliveryId, NewDelivery, Part, PartState, Planned, StoredDelivery,
+    Ahead, DeadDelivery, DeliveryId, NewDelivery, Part, PartState, Planned, StoredDelivery,
 };
 use crate::worker::{Fence, WorkerId};
 
@@ -150,13 +150,34 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         now: SystemTime,
     ) -> Result<(), StoreError>;
 
-    /// Takes over deliveries with unfinished parts that nobody alive owns, oldest first.
+    /// Takes over deliveries with unfinished parts that nobody alive owns, oldest first. One
+    /// that stands in its conversation behind something unfinished of another living worker
+    /// is left alone, so that it does not come before it.
     async fn claim_deliveries(
         &self,
         fence: Fence,
         limit: usize,
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError>;
+
+    /// What is unfinished in the conversation of a delivery and was planned before it, oldest
+    /// first, at most `limit`: takes over what nobody alive owns, says again what the worker
+    /// has already, and ends at the first that another living worker has. Changes nothing
+    /// about the delivery itself; of one that is not there nothing is in front.
+    ///
+    /// For a worker that must not let it overtake what others have begun
+    /// ([`Planned::is_behind_others`]); leases end as in [`claim`](Self::claim).
+    ///
+    /// # Errors
+    ///
+    /// `Fenced` if the lease has ended.
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError>;
 
     /// Deliveries with unfinished parts that the worker owns, oldest first, after a place; as
     /// [`owned`](Self::owned).

@@ -34,6 +34,7 @@ mod bench;
 mod deliveries;
 mod events;
 mod leases;
+mod order;
 mod recording;
 mod tools;
 mod transitions;
@@ -176,6 +177,11 @@ checks! {
         says_again_which_moving_deliveries_a_worker_owns,
         remembers_what_shows_an_answer,
         remembers_dead_targets_until_they_live_again,
+    }
+    order {
+        says_whether_others_have_planned_before,
+        takes_over_what_is_ahead_and_waits_for_the_living,
+        claims_nothing_that_stands_behind_the_living,
     }
     tools {
         lists_dead_events_and_retries_them,

@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use super::state::{DeliveryRow, State, beyond};
-use crate::outbound::{DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery};
+use crate::outbound::{
+    Ahead, DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery,
+};
 use crate::rules::{self, NOBODY, fenced, no_delivery};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::worker::Fence;
@@ -42,7 +44,56 @@ impl State {
         let stored = row.stored(id);
         self.deliveries.insert(id, row);
         self.file_delivery(id);
-        Ok(Planned::new(stored, true))
+        let is_behind = self.is_behind_others(fence, id);
+        Ok(Planned::new(stored, true).behind_others(is_behind))
+    }
+
+    /// Whether something unfinished of its conversation is older and another worker's.
+    fn is_behind_others(&self, fence: Fence, id: DeliveryId) -> bool {
+        let mut ahead = self.open_ahead(id);
+        ahead.any(|ahead| self.owner(ahead) != Some(fence))
+    }
+
+    fn owner(&self, id: DeliveryId) -> Option<Fence> {
+        self.deliveries.get(&id).map(|row| row.owner)
+    }
+
+    /// What is unfinished in the conversation of a delivery and older, oldest first.
+    fn open_ahead(&self, id: DeliveryId) -> impl Iterator<Item = DeliveryId> {
+        let row = self.deliveries.get(&id);
+        let lane = row.map(|row| row.delivery.conversation());
+        let open = lane.map(|lane| {
+            let first = (lane.clone(), DeliveryId::new(i64::MIN));
+            self.open_in.range(first..(lane, id))
+        });
+        open.into_iter().flatten().map(|(_, id)| *id)
+    }
+
+    pub(crate) fn ahead(
+        &mut self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        self.end_leases(fence, now)?;
+        let may_take = |id: &DeliveryId| {
+            let owner = self.owner(*id);
+            owner.is_some_and(|owner| !self.is_taken(owner, fence))
+        };
+        let open = self.open_ahead(delivery);
+        let mine: Vec<_> = open.take_while(may_take).take(limit).collect();
+        let more = self.open_ahead(delivery).nth(mine.len()).is_some();
+        Ok(Ahead::new(self.take_deliveries(fence, mine), more))
+    }
+
+    fn take_deliveries(&mut self, fence: Fence, ids: Vec<DeliveryId>) -> Vec<StoredDelivery> {
+        let take = |id| {
+            let row = self.deliveries.get_mut(&id)?;
+            row.owner = fence;
+            Some(row.stored(id))
+        };
+        ids.into_iter().filter_map(take).collect()
     }
 
     /// The plan that is there, taken over if nobody alive owns it.
@@ -67,7 +118,8 @@ impl State {
         if row.dropped {
             stored.delivery.message = asked.message;
         }
-        Ok(Planned::new(stored, false))
+        let is_behind = self.is_behind_others(fence, id);
+        Ok(Planned::new(stored, false).behind_others(is_behind))
     }
 
     pub(crate) fn update(
@@ -96,21 +148,19 @@ impl State {
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
         self.end_leases(fence, now)?;
+        let is_taken = |owner| self.is_taken(owner, fence);
         let free = |id: &&DeliveryId| {
-            self.deliveries
-                .get(id)
-                .is_some_and(|row| row.owner != fence && !self.is_taken(row.owner, fence))
+            let owner = self.owner(**id);
+            owner.is_some_and(|owner| owner != fence && !is_taken(owner))
         };
-        let all = self.open_deliveries.iter();
-        let free: Vec<DeliveryId> = all.filter(free).take(limit).copied().collect();
-        let mut claimed = Vec::new();
-        for id in free {
-            if let Some(row) = self.deliveries.get_mut(&id) {
-                row.owner = fence;
-                claimed.push(row.stored(id));
-            }
-        }
-        Ok(claimed)
+        let is_alone = self.is_alone();
+        let is_next = |id: &&DeliveryId| {
+            let mut ahead = self.open_ahead(**id);
+            is_alone || !ahead.any(|ahead| self.owner(ahead).is_some_and(is_taken))
+        };
+        let free = self.open_deliveries.iter().filter(free).filter(is_next);
+        let free = free.take(limit).copied().collect();
+        Ok(self.take_deliveries(fence, free))
     }
 
     pub(crate) fn owned_deliveries(
@@ -169,10 +219,14 @@ impl State {
         };
         if rules::moves(&row.parts) {
             self.final_deliveries.remove(&id);
-            self.open_deliveries.insert(id);
+            if self.open_deliveries.insert(id) {
+                self.open_in.insert((row.delivery.conversation(), id));
+            }
             return;
         }
-        self.open_deliveries.remove(&id);
+        if self.open_deliveries.remove(&id) {
+            self.open_in.remove(&(row.delivery.conversation(), id));
+        }
         self.final_deliveries.insert(id);
         while self.final_deliveries.len() > self.limits.history {
             match self.final_deliveries.first().copied() {

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use channel_core::{ChannelId, ChatId, IdempotencyKey, Receipt};
 
 use crate::inbound::{Attempt, DeadEvent, NewEvent, Outcome, Recorded, Seq, StoredEvent};
-use crate::outbound::{DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery};
+use crate::outbound::{
+    Ahead, DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery,
+};
 use crate::store::{Counts, JournalEntry, Store, StoreError, Swept};
 use crate::worker::{Fence, WorkerId};
 use state::State;
@@ -218,6 +220,16 @@ impl Store for MemoryStore {
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
         self.state().claim_deliveries(fence, limit, now)
+    }
+
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        self.state().ahead(fence, delivery, limit, now)
     }
 
     async fn owned_deliveries(

@@ -79,6 +79,8 @@ pub(crate) struct State {
     pub(crate) keys: BTreeMap<(ChannelId, IdempotencyKey), DeliveryId>,
     pub(crate) answers: BTreeSet<(Seq, DeliveryId)>,
     pub(crate) open_deliveries: BTreeSet<DeliveryId>,
+    /// The same by conversation.
+    pub(crate) open_in: BTreeSet<(Conversation, DeliveryId)>,
     pub(crate) final_deliveries: BTreeSet<DeliveryId>,
     targets: BTreeMap<(ChannelId, ChatId), (SystemTime, String)>,
     /// What shows unfinished answers, and since when that is known.
@@ -103,6 +105,7 @@ impl State {
             keys: BTreeMap::new(),
             answers: BTreeSet::new(),
             open_deliveries: BTreeSet::new(),
+            open_in: BTreeSet::new(),
             final_deliveries: BTreeSet::new(),
             targets: BTreeMap::new(),
             previews: BTreeMap::new(),
@@ -154,6 +157,11 @@ impl State {
     /// Whether somebody else with a lease owns it.
     pub(crate) fn is_taken(&self, owner: Fence, caller: Fence) -> bool {
         owner != caller && self.workers.contains_key(&owner)
+    }
+
+    /// Whether no two workers live.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.workers.len() < 2
     }
 
     pub(crate) fn set_target(

@@ -138,6 +138,14 @@ impl Ended {
         self
     }
 
+    /// Whether it is on record.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Delivered(_) => true,
+            Self::Not(why) => why.on_record.is_some(),
+        }
+    }
+
     pub(crate) fn to_result(&self) -> Result<Receipt> {
         let why = match self {
             Self::Delivered(receipt) => return Ok(receipt.clone()),

@@ -1,5 +1,6 @@
 //! Messages on their way out.
 
+mod ahead;
 mod attempt;
 mod doubt;
 mod drive;
@@ -36,7 +37,7 @@ use crate::engine::{Worker, random_name};
 use crate::inbound::Seq;
 use crate::outbound::NewDelivery;
 use crate::store::StoreError;
-use registry::{Entry, Registry};
+use registry::{Entry, Place};
 use shared::{Halt, Shared};
 use task::Job;
 
@@ -44,7 +45,8 @@ use task::Job;
 ///
 /// A plan of parts is written before the first byte leaves; each part has a key and a
 /// state, and a crash resumes at the first part that is not proven delivered. Messages of
-/// one conversation go out in the order of the calls; conversations go out side by side.
+/// one conversation go out in the order of the calls, and behind what other workers have
+/// planned there before; conversations go out side by side.
 ///
 /// Deliveries run as tasks of their own ([`Spawn`]): dropping a call's future does not
 /// stop its delivery.
@@ -75,8 +77,9 @@ impl Outbox {
     /// stopped; the message that was planned first is the one that is sent. Without a key the message gets a random one. `answers` is the event that it
     /// answers, for the journal and the traces.
     ///
-    /// The first call waits until all that older workers left behind is in hand, so that it
-    /// is not overtaken.
+    /// The first call waits until all that older workers left behind is in hand. What of it
+    /// belongs to the same conversation, or is left behind there later, comes before the
+    /// message ([`Store::ahead`](crate::Store::ahead)).
     ///
     /// # Errors
     ///
@@ -272,11 +275,11 @@ impl Outbox {
         self.catch_up().await?;
         let permit = Arc::clone(&outlet.places).acquire_owned().await;
         shared.check().map_err(|halt| not_begun(&halt))?;
-        let follow = match Registry::enter(
-            &shared.registry,
+        let follow = match shared.registry.enter(
             conversation(channel, &message),
             key.clone(),
             shared.worker.now(),
+            Place::Last,
         ) {
             Entry::Joined(follow) => follow,
             Entry::Mine(ticket) => {

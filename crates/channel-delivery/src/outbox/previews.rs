@@ -87,6 +87,10 @@ impl Previews {
         if !self.note(shown).await {
             return Ok(());
         }
+        // What would be shown now could be shown over the answer that a successor has given.
+        if self.shared.worker.is_lost() {
+            return Ok(());
+        }
         let shown = self.stream.show(body).await;
         self.last = Some(self.shared.clock.elapsed());
         // If this fails, the next one tries again, and the record says that there is something.

@@ -3,12 +3,12 @@
 //! Each delivery waits for the one before it in its conversation: first to be planned, so
 //! that the order on record is the order of the calls, then to be sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use channel_core::{ChannelId, Conversation, ErrorKind, IdempotencyKey, Receipt, Result};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::ended::Ended;
 use crate::engine::lock;
@@ -26,14 +26,27 @@ type Ending = Option<Arc<Ended>>;
 pub(crate) struct Registry {
     state: Mutex<State>,
     under_way: watch::Sender<usize>,
+    /// Somebody is called out of the line.
+    called: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The last delivery of each conversation.
-    last: HashMap<Conversation, (u64, watch::Receiver<Stage>)>,
+    lines: HashMap<Conversation, Line>,
     by_key: HashMap<Key, InHand>,
+    /// Those who need not wait for those in front of them.
+    called: HashSet<u64>,
     next_id: u64,
+}
+
+/// The deliveries of one conversation.
+#[derive(Debug)]
+struct Line {
+    /// The last of them.
+    last: u64,
+    stage: watch::Receiver<Stage>,
+    /// The last that may have been planned before those in front of it.
+    late: Option<u64>,
 }
 
 type Key = (ChannelId, IdempotencyKey);
@@ -57,6 +70,17 @@ pub(crate) struct Ticket {
     ending: watch::Sender<Ending>,
 }
 
+/// Where a delivery stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// At the end of the line.
+    Last,
+    /// There too, though it was planned before, and maybe before those in front of it.
+    Late,
+    /// Beside the line: whoever is in front of it does this first.
+    Beside,
+}
+
 /// What became of a wish for a ticket.
 #[derive(Debug)]
 pub(crate) enum Entry {
@@ -77,6 +101,12 @@ impl Follow {
             _ => Ended::not(ErrorKind::Uncertain, "the delivery was cut off").to_result(),
         }
     }
+
+    /// Waits for the end; whether it is on record.
+    pub(crate) async fn final_end(mut self) -> bool {
+        let ended = self.0.wait_for(Option::is_some).await;
+        ended.is_ok_and(|ended| ended.as_deref().is_some_and(Ended::is_final))
+    }
 }
 
 impl Registry {
@@ -84,6 +114,7 @@ impl Registry {
         Arc::new(Self {
             state: Mutex::default(),
             under_way: watch::Sender::new(0),
+            called: Notify::new(),
         })
     }
 
@@ -94,12 +125,13 @@ impl Registry {
         Some(Follow(in_hand.ending.clone()))
     }
 
-    /// Joins the end of the line, or the delivery that has this key.
+    /// Comes to a place in the line, or finds the delivery that has this key.
     pub(crate) fn enter(
         self: &Arc<Self>,
         conversation: Conversation,
         key: IdempotencyKey,
         planned_at: SystemTime,
+        place: Place,
     ) -> Entry {
         let key = (conversation.channel.clone(), key);
         let mut state = lock(&self.state);
@@ -110,10 +142,23 @@ impl Registry {
         state.next_id += 1;
         let (stage, behind) = watch::channel(Stage::Waiting);
         let (ending, follow) = watch::channel(None);
-        let before = state
-            .last
-            .insert(conversation.clone(), (id, behind))
-            .map(|(_, before)| before);
+        let before = match place {
+            Place::Beside => None,
+            Place::Last | Place::Late => {
+                let before = state.lines.get(&conversation);
+                let late = match place {
+                    Place::Late => Some(id),
+                    _ => before.and_then(|before| before.late),
+                };
+                let line = Line {
+                    last: id,
+                    stage: behind,
+                    late,
+                };
+                let before = state.lines.insert(conversation.clone(), line);
+                before.map(|before| before.stage)
+            }
+        };
         let in_hand = InHand {
             id,
             ending: follow,
@@ -131,6 +176,17 @@ impl Registry {
             stage,
             ending,
         })
+    }
+
+    /// Lets the delivery that has this key go before its turn.
+    pub(crate) fn call(&self, channel: &ChannelId, key: &IdempotencyKey) {
+        let mut state = lock(&self.state);
+        let in_hand = state.by_key.get(&(channel.clone(), key.clone()));
+        if let Some(id) = in_hand.map(|in_hand| in_hand.id) {
+            state.called.insert(id);
+            drop(state);
+            self.called.notify_waiters();
+        }
     }
 
     /// How many are under way.
@@ -166,10 +222,39 @@ impl Ticket {
         self.stage.send_replace(Stage::Planned);
     }
 
-    /// Waits until the one before it has left, and with it all before that.
+    /// Waits until the one before it has left, and with it all before that, or until it is
+    /// called.
     pub(crate) async fn turn(&mut self) {
+        let registry = Arc::clone(&self.registry);
+        while self.before.is_some() {
+            let called = registry.called.notified();
+            tokio::pin!(called);
+            // Registered before the look, so that a call in between is heard.
+            called.as_mut().enable();
+            if lock(&registry.state).called.contains(&self.id) {
+                return;
+            }
+            tokio::select! {
+                biased;
+                () = self.turn_to_leave() => {}
+                () = called => {}
+            }
+        }
+    }
+
+    /// Waits until the one before it has left, called or not: who stands behind must not
+    /// overtake those in front.
+    pub(crate) async fn turn_to_leave(&mut self) {
         self.wait(|_| false).await;
         self.before = None;
+    }
+
+    /// Whether something behind it may have been planned before it.
+    pub(crate) fn is_overtaking(&self) -> bool {
+        let state = lock(&self.registry.state);
+        let line = state.lines.get(&self.conversation);
+        let late = line.and_then(|line| line.late);
+        late.is_some_and(|late| late > self.id)
     }
 
     async fn wait(&mut self, until: impl FnMut(&Stage) -> bool + Send) {
@@ -200,11 +285,12 @@ impl Ticket {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = lock(&self.registry.state);
-        if let Some((last, _)) = state.last.get(&self.conversation)
-            && *last == self.id
+        if let Some(line) = state.lines.get(&self.conversation)
+            && line.last == self.id
         {
-            state.last.remove(&self.conversation);
+            state.lines.remove(&self.conversation);
         }
+        state.called.remove(&self.id);
         self.forget(&mut state);
         self.registry.under_way.send_modify(|count| *count -= 1);
     }

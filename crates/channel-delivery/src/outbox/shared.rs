@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -63,8 +63,12 @@ pub(super) struct Shared {
     pub(super) limiter: Limiter,
     pub(super) recovery: tokio::sync::Mutex<()>,
     pub(super) recovered: Arc<Semaphore>,
-    /// Whether the store may have given us deliveries and its answer was lost.
-    pub(super) in_doubt: AtomicBool,
+    /// How often the store may have given us deliveries and its answer was lost, and how many
+    /// of these doubts were looked into.
+    doubts: AtomicU64,
+    resolved: AtomicU64,
+    /// Whether deliveries are being taken over that are not in hand yet.
+    pub(super) taking_over: AtomicBool,
     /// Whether everything that older workers left behind is in hand.
     pub(super) caught_up: AtomicBool,
     outlets: Mutex<HashMap<ChannelId, Arc<Outlet>>>,
@@ -90,7 +94,9 @@ impl Shared {
             limiter: Limiter::default(),
             recovery: tokio::sync::Mutex::new(()),
             recovered,
-            in_doubt: AtomicBool::new(false),
+            doubts: AtomicU64::new(0),
+            resolved: AtomicU64::new(0),
+            taking_over: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
             outlets: Mutex::default(),
             known_dead: Mutex::default(),
@@ -189,6 +195,27 @@ impl Shared {
         if known && let Err(error) = self.worker.store().set_target(channel, chat, None).await {
             tracing::warn!(%channel, %error, "a dead target was not forgotten");
         }
+    }
+
+    /// The store may have given us something that we have not heard of.
+    pub(super) fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// How many doubts there were; `None` if they are resolved.
+    pub(super) fn in_doubt(&self) -> Option<u64> {
+        let doubts = self.doubts.load(Ordering::Acquire);
+        (doubts > self.resolved.load(Ordering::Acquire)).then_some(doubts)
+    }
+
+    /// That many doubts are resolved.
+    pub(super) fn resolved(&self, doubts: u64) {
+        self.resolved.fetch_max(doubts, Ordering::AcqRel);
+    }
+
+    /// Whether something may be ours that is not in hand.
+    pub(super) fn may_own_more(&self) -> bool {
+        self.taking_over.load(Ordering::Acquire) || self.in_doubt().is_some()
     }
 
     pub(super) fn has_caught_up(&self) -> bool {

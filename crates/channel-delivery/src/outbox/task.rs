@@ -7,15 +7,16 @@ use std::time::Duration;
 use channel_core::{Body, ErrorKind, OutboundMessage, ReplyStream};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::conversation;
+use super::ahead;
 use super::drive::Driver;
 use super::ended::Ended;
 use super::record::{Record, Settled};
-use super::registry::{Entry, Registry, Ticket};
+use super::registry::{Entry, Place, Ticket};
 use super::report::count;
 use super::shared::{Halt, Outlet, Shared};
 use crate::failpoint;
 use crate::outbound::{NewDelivery, PartState, Planned, StoredDelivery};
+use crate::rules;
 use crate::store::{StoreError, StoreErrorKind};
 
 /// How often to look whether the channel of a recovered delivery is there.
@@ -70,26 +71,37 @@ impl Job {
     }
 
     pub(super) async fn run(self, shared: Arc<Shared>, outlet: Arc<Outlet>, mut ticket: Ticket) {
-        let since = shared.clock.elapsed();
+        let mut since = shared.clock.elapsed();
         ticket.turn_to_plan().await;
         let Planned {
             delivery: stored,
             is_new,
+            is_behind_others,
         } = match plan(&shared, self.plan).await {
             Ok(planned) => planned,
             Err(ended) => {
                 ticket.end(ended);
                 ticket.planned();
-                // Whoever stands behind must not overtake those in front.
-                return ticket.turn().await;
+                return ticket.turn_to_leave().await;
             }
         };
+        let may_overtake = is_behind_others || shared.may_own_more();
         failpoint::hit("planned");
         ticket.planned();
         ticket.turn().await;
         if is_hidden(&stored) {
             let reason = self.hidden.unwrap_or(HIDDEN);
-            return ticket.end(suppress(&shared, stored, reason).await);
+            ticket.end(suppress(&shared, stored, reason).await);
+            return ticket.turn_to_leave().await;
+        }
+        if rules::moves(&stored.parts) && (may_overtake || ticket.is_overtaking()) {
+            if let Err(halt) = ahead::clear(&shared, &stored).await {
+                let shared = &*shared;
+                ticket.end(Record { shared, stored }.interrupted(&halt, None, false));
+                return ticket.turn_to_leave().await;
+            }
+            // What has taken its time were the others.
+            since = shared.clock.elapsed();
         }
         let fresh = is_untouched(&stored);
         let mut driver = Driver::new(&shared, &outlet, stored, since);
@@ -101,6 +113,7 @@ impl Job {
             driver = driver.recalling();
         }
         ticket.end(driver.run().await);
+        ticket.turn_to_leave().await;
     }
 }
 
@@ -135,7 +148,7 @@ async fn plan(shared: &Shared, plan: NewDelivery) -> Result<Planned, Ended> {
         };
     }
     if let Err(Halt::Store(error)) = &planned {
-        doubt(shared, error);
+        may_have_given(shared, error);
     }
     planned.map_err(|halt| {
         let kind = match &halt {
@@ -182,15 +195,18 @@ pub(super) async fn recover(shared: &Arc<Shared>) -> Result<usize, StoreError> {
         };
         let limit = places.num_permits();
         let worker = &shared.worker;
-        if shared.in_doubt.load(Ordering::Acquire) {
+        if let Some(doubts) = shared.in_doubt() {
             resolve(shared).await?;
+            shared.resolved(doubts);
         }
         let store = worker.store();
+        shared.taking_over.store(true, Ordering::Release);
         let claimed = store.claim_deliveries(worker.fence(), limit, worker.now());
         let claimed = match claimed.await {
             Ok(claimed) => claimed,
             Err(error) => {
-                doubt(shared, &error);
+                may_have_given(shared, &error);
+                shared.taking_over.store(false, Ordering::Release);
                 return Err(error);
             }
         };
@@ -202,6 +218,7 @@ pub(super) async fn recover(shared: &Arc<Shared>) -> Result<usize, StoreError> {
         for stored in claimed {
             go_on(shared, stored, places.split(1));
         }
+        shared.taking_over.store(false, Ordering::Release);
         if last {
             shared.caught_up.store(true, Ordering::Release);
             return Ok(recovered);
@@ -210,30 +227,22 @@ pub(super) async fn recover(shared: &Arc<Shared>) -> Result<usize, StoreError> {
 }
 
 /// The store may have done what it was asked for.
-fn doubt(shared: &Shared, error: &StoreError) {
+pub(super) fn may_have_given(shared: &Shared, error: &StoreError) {
     if error.kind() == StoreErrorKind::Unavailable {
-        shared.in_doubt.store(true, Ordering::Release);
+        shared.doubt();
     }
 }
 
 /// Takes up what the store has given us by a write whose answer was lost. What is in hand is
 /// left alone, and so is what comes to its end meanwhile: the store refuses to begin it again.
 async fn resolve(shared: &Arc<Shared>) -> Result<(), StoreError> {
-    // Before the look, so that a doubt that comes meanwhile is looked at again.
-    shared.in_doubt.store(false, Ordering::Release);
     let worker = &shared.worker;
     let mut after = None;
     loop {
         let owned = worker
             .store()
             .owned_deliveries(worker.fence(), after, OWNED);
-        let owned = match owned.await {
-            Ok(owned) => owned,
-            Err(error) => {
-                shared.in_doubt.store(true, Ordering::Release);
-                return Err(error);
-            }
-        };
+        let owned = owned.await?;
         let is_last = owned.len() < OWNED;
         for stored in owned {
             after = Some(stored.id);
@@ -263,18 +272,17 @@ async fn places(shared: &Shared) -> Option<OwnedSemaphorePermit> {
 
 fn go_on(shared: &Arc<Shared>, stored: StoredDelivery, permit: Option<OwnedSemaphorePermit>) {
     let plan = &stored.delivery;
-    let entry = Registry::enter(
-        &shared.registry,
-        conversation(&plan.channel, &plan.message),
+    let entry = shared.registry.enter(
+        plan.conversation(),
         plan.key.clone(),
         stored.planned_at,
+        Place::Late,
     );
     // Whoever sends the same key at this moment finds the plan and goes on with it.
     let Entry::Mine(ticket) = entry else {
         return;
     };
     ticket.planned();
-    count(&shared.counters.recovered);
     let task = resume(Arc::clone(shared), stored, ticket);
     shared.settings.spawn.spawn(Box::pin(async move {
         task.await;
@@ -285,21 +293,24 @@ fn go_on(shared: &Arc<Shared>, stored: StoredDelivery, permit: Option<OwnedSemap
 async fn resume(shared: Arc<Shared>, stored: StoredDelivery, mut ticket: Ticket) {
     let since = shared.clock.elapsed();
     ticket.turn().await;
+    ticket.end(finish(&shared, stored, since).await);
+    ticket.turn_to_leave().await;
+}
+
+/// Brings a delivery to its end that somebody else has begun.
+pub(super) async fn finish(shared: &Shared, stored: StoredDelivery, since: Duration) -> Ended {
+    count(&shared.counters.recovered);
     if is_hidden(&stored) {
-        return ticket.end(suppress(&shared, stored, HIDDEN).await);
+        return suppress(shared, stored, HIDDEN).await;
     }
-    let ended = match outlet(&shared, &stored, since).await {
+    match outlet(shared, &stored, since).await {
         Ok(Some(outlet)) => {
-            let driver = Driver::new(&shared, &outlet, stored, since);
+            let driver = Driver::new(shared, &outlet, stored, since);
             driver.recalling().run().await
         }
-        Ok(None) => without_channel(&shared, stored).await,
-        Err(halt) => {
-            let shared = &shared;
-            Record { shared, stored }.interrupted(&halt, None, false)
-        }
-    };
-    ticket.end(ended);
+        Ok(None) => without_channel(shared, stored).await,
+        Err(halt) => Record { shared, stored }.interrupted(&halt, None, false),
+    }
 }
 
 /// The channel of a recovered delivery, which may be registered after the recovery began.

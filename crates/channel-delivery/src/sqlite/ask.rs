@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::inbound::{Attempt, Outcome, Recorded, Seq, StoredEvent};
-use crate::outbound::{DeliveryId, Part, StoredDelivery};
+use crate::outbound::{Ahead, DeliveryId, Part, StoredDelivery};
 use crate::store::{StoreError, Swept};
 use crate::worker::Fence;
 
@@ -63,6 +63,12 @@ pub(crate) enum Ask {
     },
     ClaimDeliveries {
         fence: Fence,
+        limit: usize,
+        now: i64,
+    },
+    Ahead {
+        fence: Fence,
+        delivery: DeliveryId,
         limit: usize,
         now: i64,
     },
@@ -141,9 +147,13 @@ pub(crate) enum Answer {
     Recorded(Vec<Recorded>),
     Claimed(Vec<StoredEvent>),
     Begun(Attempt),
-    Planned(DeliveryId),
+    Planned {
+        id: DeliveryId,
+        is_behind_others: bool,
+    },
     Found(Box<FoundDelivery>),
     ClaimedDeliveries(Vec<StoredDelivery>),
+    Ahead(Ahead),
     Swept(Swept),
 }
 
@@ -153,6 +163,7 @@ pub(crate) struct FoundDelivery {
     pub(crate) id: DeliveryId,
     pub(crate) parts: Vec<Part>,
     pub(crate) columns: FoundColumns,
+    pub(crate) is_behind_others: bool,
 }
 
 /// What only planning again wants to know of a plan.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
 
+use super::ahead::Others;
 use super::ask::Answer;
 use super::codec::{self, event_state, from_millis};
 use super::error::Failure;
@@ -129,17 +130,25 @@ pub(crate) async fn deliveries(
     now: i64,
     tally: &mut Tally,
 ) -> Answered {
+    let owners = free_owners(connection, context, "deliveries").await?;
+    let others = match owners.is_empty() {
+        true => Others::default(),
+        false => Others::read(connection, context, fence).await?,
+    };
+    // Of what stands behind others it is not known how much there is.
+    let most = if others.is_empty() { limit } else { usize::MAX };
     let mut free = BTreeSet::new();
-    for owner in free_owners(connection, context, "deliveries").await? {
+    for owner in owners {
         let query = "SELECT id FROM deliveries WHERE phase = 1 AND owner = ? ORDER BY id LIMIT ?";
         let query = sqlx::query_scalar::<_, i64>(query).bind(owner);
-        let query = query.bind(to_limit(limit));
+        let query = query.bind(to_limit(most));
         free.extend(query.fetch_all(&mut *connection).await?);
     }
-    let free = json(free.into_iter().take(limit));
-    let query = "UPDATE deliveries SET owner = ?1 WHERE id IN (SELECT value FROM json_each(?2))";
-    let query = sqlx::query(query).bind(fence.number()).bind(free.clone());
-    query.execute(&mut *connection).await?;
+    if !others.is_empty() {
+        free = others.not_behind(connection, free).await?;
+    }
+    let ids = free.into_iter().take(limit).map(DeliveryId::new);
+    let free = take_deliveries(connection, fence, ids).await?;
     let query = format!("{DELIVERY} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id");
     let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(free);
     let mut claimed = Vec::new();
@@ -152,9 +161,26 @@ pub(crate) async fn deliveries(
     Ok(Ok(Answer::ClaimedDeliveries(claimed)))
 }
 
-/// The columns that [`stored_delivery`] reads.
+/// Makes deliveries a worker's own; their numbers as JSON.
+pub(crate) async fn take_deliveries(
+    connection: &mut SqliteConnection,
+    fence: Fence,
+    ids: impl Iterator<Item = DeliveryId> + Send,
+) -> Result<String, Failure> {
+    let ids = json(ids.map(DeliveryId::number));
+    let query = "UPDATE deliveries SET owner = ?1 WHERE id IN (SELECT value FROM json_each(?2))";
+    let query = sqlx::query(query).bind(fence.number()).bind(ids.clone());
+    query.execute(connection).await?;
+    Ok(ids)
+}
+
+/// The columns that [`stored_delivery`] reads, and the owner.
 pub(crate) const DELIVERY: &str = "SELECT id, channel, key, answers, parts, planned_at, \
-     (SELECT message FROM messages m WHERE m.delivery = d.id) FROM deliveries d";
+     (SELECT message FROM messages m WHERE m.delivery = d.id), owner FROM deliveries d";
+
+pub(crate) fn owner(row: &SqliteRow) -> Result<Fence, Failure> {
+    Ok(Fence::new(row.try_get(7)?))
+}
 
 /// A delivery, and whether its message could be read; `None` if even its parts could not.
 pub(crate) fn stored_delivery(row: &SqliteRow) -> Result<(Option<StoredDelivery>, bool), Failure> {

@@ -106,6 +106,8 @@ pub(crate) struct Hot<'a> {
     pub(crate) lanes: HashMap<String, (Fence, Fence)>,
     pub(crate) deliveries: HashMap<i64, DeliveryRow>,
     pub(crate) planned: HashMap<Name, i64>,
+    /// The least and the greatest owner of deliveries that move.
+    pub(crate) movers: Option<(Fence, Fence)>,
     pub(crate) new_events: Vec<NewRow<'a>>,
     pub(crate) new_deliveries: Vec<NewDeliveryRow<'a>>,
     pub(crate) cursors: BTreeMap<&'a str, &'a str>,
@@ -281,8 +283,10 @@ impl<'a> Hot<'a> {
     ) -> Result<Answer, StoreError> {
         context.check_alive(fence)?;
         let name = (columns.channel.clone(), columns.key.clone());
+        // In whatever conversation: that is for whoever asks what is ahead.
+        let is_behind_others = self.moves_for(fence);
         if let Some(id) = self.planned.get(&name).copied() {
-            return self.plan_again(context, fence, id, now);
+            return self.plan_again(context, fence, id, now, is_behind_others);
         }
         context.numbers.delivery += 1;
         let id = context.numbers.delivery;
@@ -296,7 +300,18 @@ impl<'a> Hot<'a> {
             parts,
             now,
         });
-        Ok(Answer::Planned(DeliveryId::new(id)))
+        let id = DeliveryId::new(id);
+        Ok(Answer::Planned {
+            id,
+            is_behind_others,
+        })
+    }
+
+    /// Adds a worker to those whose deliveries move; whether there are others.
+    fn moves_for(&mut self, fence: Fence) -> bool {
+        let (least, greatest) = self.movers.unwrap_or((fence, fence));
+        self.movers = Some((least.min(fence), greatest.max(fence)));
+        (least, greatest) != (fence, fence)
     }
 
     /// The plan that is there, taken over if nobody alive owns it.
@@ -306,13 +321,14 @@ impl<'a> Hot<'a> {
         fence: Fence,
         id: i64,
         now: i64,
+        is_behind_others: bool,
     ) -> Result<Answer, StoreError> {
         for ended in context.ended(fence, now) {
             context.workers.remove(&ended);
             self.ended.push(ended);
         }
         if let Some(row) = self.new_deliveries.iter().find(|row| row.id == id) {
-            return Ok(row.found());
+            return Ok(row.found(is_behind_others));
         }
         let id = DeliveryId::new(id);
         let row = self.deliveries.get_mut(&id.number());
@@ -326,6 +342,7 @@ impl<'a> Hot<'a> {
             id,
             parts: row.parts.clone(),
             columns,
+            is_behind_others,
         })))
     }
 
@@ -354,7 +371,7 @@ impl<'a> Hot<'a> {
 
 impl NewDeliveryRow<'_> {
     /// Planned a second time before it was written.
-    fn found(&self) -> Answer {
+    fn found(&self, is_behind_others: bool) -> Answer {
         let columns = FoundColumns {
             answers: self.columns.answers,
             planned_at: self.now,
@@ -364,6 +381,7 @@ impl NewDeliveryRow<'_> {
             id: DeliveryId::new(self.id),
             parts: self.parts.clone(),
             columns,
+            is_behind_others,
         }))
     }
 }

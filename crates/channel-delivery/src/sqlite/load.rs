@@ -59,6 +59,12 @@ pub(crate) async fn hot<'a>(
                 hot.deliveries.entry(row.try_get(1)?).or_insert(found);
             }
             "key" => key(&mut hot, row, &wanted.keys)?,
+            "movers" => {
+                let owners: (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+                if let (Some(least), Some(greatest)) = owners {
+                    hot.movers = Some((Fence::new(least), Fence::new(greatest)));
+                }
+            }
             _ => number(context, row)?,
         }
     }

@@ -1,5 +1,6 @@
 //! A store in one SQLite file.
 
+mod ahead;
 mod ask;
 mod claim;
 mod codec;
@@ -30,7 +31,9 @@ use sqlx::sqlite::SqlitePool;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::inbound::{Attempt, DeadEvent, NewEvent, Outcome, Recorded, Seq, StoredEvent};
-use crate::outbound::{DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery};
+use crate::outbound::{
+    Ahead, DeadDelivery, DeliveryId, NewDelivery, Part, Planned, StoredDelivery,
+};
 use crate::rules;
 use crate::store::{Counts, JournalEntry, Store, StoreError, StoreErrorKind, Swept};
 use crate::worker::{Fence, WorkerId};
@@ -368,11 +371,14 @@ impl Store for SqliteStore {
             now: to_millis(now),
         };
         match self.ask(ask).await? {
-            Answer::Planned(id) => {
+            Answer::Planned {
+                id,
+                is_behind_others,
+            } => {
                 let parts = vec![Part::prepared(); delivery.parts];
                 let planned_at = from_millis(to_millis(now));
                 let stored = StoredDelivery::new(id, delivery, parts, planned_at);
-                Ok(Planned::new(stored, true))
+                Ok(Planned::new(stored, true).behind_others(is_behind_others))
             }
             Answer::Found(found) => {
                 let names = (delivery.channel.as_str(), delivery.key.as_str());
@@ -382,7 +388,7 @@ impl Store for SqliteStore {
                 let kept = codec::delivery(names, answers, message, parts.len());
                 let planned_at = from_millis(found.columns.planned_at);
                 let stored = StoredDelivery::new(found.id, kept, parts, planned_at);
-                Ok(Planned::new(stored, false))
+                Ok(Planned::new(stored, false).behind_others(found.is_behind_others))
             }
             _ => Err(mixed_up()),
         }
@@ -414,6 +420,25 @@ impl Store for SqliteStore {
         let now = to_millis(now);
         match self.ask(Ask::ClaimDeliveries { fence, limit, now }).await? {
             Answer::ClaimedDeliveries(deliveries) => Ok(deliveries),
+            _ => Err(mixed_up()),
+        }
+    }
+
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        let ask = Ask::Ahead {
+            fence,
+            delivery,
+            limit,
+            now: to_millis(now),
+        };
+        match self.ask(ask).await? {
+            Answer::Ahead(ahead) => Ok(ahead),
             _ => Err(mixed_up()),
         }
     }

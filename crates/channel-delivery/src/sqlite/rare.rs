@@ -10,7 +10,7 @@ use super::hot::Context;
 use super::phase;
 use super::save::end;
 use super::tally::Tally;
-use super::{claim, mixed_up, sweep};
+use super::{ahead, claim, mixed_up, sweep};
 use crate::inbound::EventState;
 use crate::rules::{self, fenced};
 use crate::store::StoreError;
@@ -44,6 +44,15 @@ pub(crate) async fn run(
                 Err(refusal) => Ok(Err(refusal)),
             }
         }
+        Ask::Ahead {
+            fence,
+            delivery,
+            limit,
+            now,
+        } => match end_leases(connection, context, *fence, *now).await? {
+            Ok(()) => ahead::run(connection, context, *fence, *delivery, *limit).await,
+            Err(refusal) => Ok(Err(refusal)),
+        },
         Ask::Owned {
             fence,
             after,

@@ -12,6 +12,8 @@ mod outbox_crashes;
 mod outbox_doubt;
 mod outbox_flaky;
 mod outbox_limits;
+mod outbox_order;
+mod outbox_previews;
 mod outbox_send;
 mod outbox_world;
 mod stores;

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use channel_core::Clock as _;
 use channel_delivery::{
-    DeliveryId, Fence, MemoryStore, NewDelivery, Part, Planned, Store, StoreError, StoreErrorKind,
-    StoreLayer, StoredDelivery,
+    Ahead, DeliveryId, Fence, MemoryStore, NewDelivery, Part, Planned, Store, StoreError,
+    StoreErrorKind, StoreLayer, StoredDelivery,
 };
 
 use crate::outbox_world::FakePlatform;
@@ -44,6 +44,8 @@ struct Plan {
     at: Option<(usize, usize, At)>,
     renewals_fail: bool,
     claims_fail: bool,
+    /// How many looks at what is ahead lose their answers.
+    lost_looks: u32,
 }
 
 #[derive(Clone)]
@@ -89,6 +91,10 @@ impl FlakyStore {
 
     pub(crate) fn claims_fail(&self, fail: bool) {
         self.plan.lock().unwrap().claims_fail = fail;
+    }
+
+    pub(crate) fn looks_ahead_lose_answers(&self, times: u32) {
+        self.plan.lock().unwrap().lost_looks = times;
     }
 
     /// What happens to this write.
@@ -180,5 +186,22 @@ impl StoreLayer for FlakyStore {
             return Err(StoreError::new(StoreErrorKind::Unavailable, down));
         }
         self.inner.claim_deliveries(fence, limit, now).await
+    }
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        let ahead = self.inner.ahead(fence, delivery, limit, now).await?;
+        let mut plan = self.plan.lock().unwrap();
+        match plan.lost_looks {
+            0 => Ok(ahead),
+            _ => {
+                plan.lost_looks -= 1;
+                Err(unavailable())
+            }
+        }
     }
 }

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use channel_core::{ChannelId, Event, Refused, timeout};
+use channel_core::{ChannelId, Event, Refused};
 use channel_delivery::{
     EventState, NewEvent, Recorded, Seq, StoreError, StoreErrorKind, StoredEvent,
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::Durable;
 use super::job::{self, Progress};
-use super::{Durable, insist};
 use crate::driver::{Core, Entry, stopped};
 use crate::lanes::{Job, Place};
 use crate::status::lock;
@@ -27,9 +27,6 @@ const CLAIM: usize = 64;
 /// How often somebody looks for events that nobody works on: those of a worker that died,
 /// and dead ones that somebody wants to be tried again.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// How long the backlog waits for what was being sent to be taken over; longer than that only
-/// takes more than fits the outbox.
-const TAKE_OVER_WITHIN: Duration = Duration::from_millis(500);
 
 /// Events of one channel that are to be recorded, all or none.
 pub(crate) struct Request {
@@ -283,7 +280,6 @@ impl Recorder<'_> {
         };
         if !claimed.is_empty() {
             channel_delivery::failpoint::hit("claimed");
-            self.take_over().await;
         }
         self.backlog = claimed.len() >= places.len();
         for event in claimed {
@@ -294,18 +290,6 @@ impl Recorder<'_> {
             if let Some(place) = places.pop() {
                 self.start(&entry, event, place);
             }
-        }
-    }
-
-    /// Takes over what the workers before had begun to send: some of it is of events that nobody
-    /// attempts any more, and it comes before what their conversations say next.
-    async fn take_over(&self) {
-        let (clock, random) = (self.core.clock.as_ref(), self.core.random.as_ref());
-        let taken = insist(clock, random, || self.durable.outbox.recover());
-        match timeout(clock, TAKE_OVER_WITHIN, taken).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "unfinished deliveries cannot be read"),
-            Err(_) => tracing::debug!("unfinished deliveries are still being taken over"),
         }
     }
 

@@ -3,6 +3,7 @@
 
 mod again;
 mod bound;
+mod crashes;
 mod durable;
 mod failing;
 mod full;

@@ -288,6 +288,8 @@ impl Ledger {
             parts: stored.parts.clone(),
             begun: vec![SystemTime::UNIX_EPOCH; stored.parts.len()],
             marked: vec![Duration::ZERO; stored.parts.len()],
+            conversation: stored.delivery.conversation(),
+            ended: None,
         };
         rows.deliveries.insert(id, row);
     }
@@ -361,6 +363,9 @@ impl Ledger {
                 *marked = self.world.elapsed();
             }
             *place = part.clone();
+        }
+        if row.parts.iter().all(|part| part.state.is_final()) {
+            row.ended = Some(self.world.elapsed());
         }
     }
 

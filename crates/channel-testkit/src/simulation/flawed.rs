@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use channel_core::{ChannelId, ChatId, EventId, IdempotencyKey, Receipt};
 use channel_delivery::{
-    Attempt, DeliveryId, Fence, MemoryStore, NewDelivery, NewEvent, Outcome, Part, PartState,
-    Planned, Recorded, Seq, Store, StoreError, StoreErrorKind, StoreLayer, StoredDelivery,
-    StoredEvent, WorkerId,
+    Ahead, Attempt, DeliveryId, Fence, MemoryStore, NewDelivery, NewEvent, Outcome, Part,
+    PartState, Planned, Recorded, Seq, Store, StoreError, StoreErrorKind, StoreLayer,
+    StoredDelivery, StoredEvent, WorkerId,
 };
 
 use super::bug::Bug;
@@ -83,6 +83,19 @@ impl FlawedStore {
         rows.recorded
             .extend(ids.iter().map(|id| id.as_str().to_owned()));
         Ok(answers)
+    }
+
+    /// What is handed out after a crash is not what it was.
+    fn distort(&self, taken: &mut [StoredDelivery]) {
+        for part in taken.iter_mut().flat_map(|stored| &mut stored.parts) {
+            match self.bug {
+                Some(Bug::SendingBecomesPrepared) if part.state == PartState::Sending => {
+                    part.state = PartState::Prepared;
+                }
+                Some(Bug::ForgetsWaits) => part.not_before = SystemTime::UNIX_EPOCH,
+                _ => {}
+            }
+        }
     }
 
     async fn record_flawed(
@@ -378,16 +391,21 @@ impl StoreLayer for FlawedStore {
     ) -> Result<Vec<StoredDelivery>, StoreError> {
         self.before_a_claim(fence, now).await;
         let mut claimed = self.inner.claim_deliveries(fence, limit, now).await?;
-        for part in claimed.iter_mut().flat_map(|stored| &mut stored.parts) {
-            match self.bug {
-                Some(Bug::SendingBecomesPrepared) if part.state == PartState::Sending => {
-                    part.state = PartState::Prepared;
-                }
-                Some(Bug::ForgetsWaits) => part.not_before = SystemTime::UNIX_EPOCH,
-                _ => {}
-            }
-        }
+        self.distort(&mut claimed);
         Ok(claimed)
+    }
+
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        self.before_a_claim(fence, now).await;
+        let mut ahead = self.inner.ahead(fence, delivery, limit, now).await?;
+        self.distort(&mut ahead.mine);
+        Ok(ahead)
     }
 
     async fn dead_target(

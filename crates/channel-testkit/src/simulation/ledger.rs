@@ -74,6 +74,9 @@ pub(super) struct DeliveryRow {
     pub(super) begun: Vec<SystemTime>,
     /// When each part was last marked as being sent, on the clock that does not jump.
     pub(super) marked: Vec<Duration>,
+    pub(super) conversation: Conversation,
+    /// When it came to its end, on the same clock.
+    pub(super) ended: Option<Duration>,
 }
 
 impl Rows {
@@ -81,6 +84,18 @@ impl Rows {
     /// asks with an older time.
     pub(super) fn end_leases(&mut self, now: SystemTime) {
         self.leases.retain(|_, until| *until > now);
+    }
+
+    /// When the last of what was planned before in the same conversation came to its end:
+    /// what a process has left that died is waited for until its lease ends, and longer.
+    fn is_next_since(&self, delivery: i64) -> Duration {
+        let Some(row) = self.deliveries.get(&delivery) else {
+            return Duration::ZERO;
+        };
+        let ahead = self.deliveries.range(..delivery);
+        let ahead = ahead.filter(|(_, ahead)| ahead.conversation == row.conversation);
+        let ended = ahead.filter_map(|(_, ahead)| ahead.ended);
+        ended.max().unwrap_or_default()
     }
 
     /// Whether a worker may believe that it is alone with its rows.
@@ -156,6 +171,9 @@ impl Ledger {
             // It may stand behind other messages.
             return;
         }
+        let delivery = rows.payloads.get(payload).map(|(delivery, _)| *delivery);
+        let since = delivery.map_or(Duration::ZERO, |delivery| rows.is_next_since(delivery));
+        let asked = asked.max(since);
         let waited = self.world.elapsed().saturating_sub(asked);
         let lately = asked.saturating_sub(FINAL_WITHIN);
         if waited > FINAL_WITHIN && self.world.is_undisturbed_since(lately) {

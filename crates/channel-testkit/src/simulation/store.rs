@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use channel_core::{ChannelId, ChatId, IdempotencyKey, Receipt};
 use channel_delivery::{
-    Attempt, Counts, DeadEvent, DeliveryId, Fence, JournalEntry, NewDelivery, NewEvent, Outcome,
-    Part, Planned, Recorded, Seq, Store, StoreError, StoreErrorKind, StoreLayer, StoredDelivery,
-    StoredEvent, WorkerId,
+    Ahead, Attempt, Counts, DeadEvent, DeliveryId, Fence, JournalEntry, NewDelivery, NewEvent,
+    Outcome, Part, Planned, Recorded, Seq, Store, StoreError, StoreErrorKind, StoreLayer,
+    StoredDelivery, StoredEvent, WorkerId,
 };
 
 use super::gate::Gate;
@@ -316,6 +316,24 @@ impl StoreLayer for ProcessStore {
             self.ledger.deliveries_claimed(fence, claimed, now);
         };
         self.change("claim of deliveries", call, seen).await
+    }
+
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        let call = self.inner.ahead(fence, delivery, limit, now);
+        let seen = |ahead: &Ahead| {
+            for stored in &ahead.mine {
+                let world = &self.hazard.world;
+                world.note(|| format!("  delivery {} comes before {delivery}", stored.id));
+            }
+            self.ledger.deliveries_claimed(fence, &ahead.mine, now);
+        };
+        self.change("look at what is ahead", call, seen).await
     }
 
     async fn set_target(

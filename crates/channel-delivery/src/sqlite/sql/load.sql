@@ -33,3 +33,8 @@ SELECT 'key', d.id, d.owner, d.phase, d.parts, d.touched_at, d.answers, d.planne
 FROM json_each($5) j CROSS JOIN deliveries d
 ON d.channel = CAST(substr($1, j.value->>0, j.value->>1) AS TEXT)
 AND d.key = CAST(substr($1, j.value->>2, j.value->>3) AS TEXT);
+
+-- Whose deliveries move, for new ones only: two steps in an index.
+SELECT 'movers', (SELECT min(owner) FROM deliveries WHERE phase = 1),
+    (SELECT max(owner) FROM deliveries WHERE phase = 1)
+WHERE $5 <> '[]';

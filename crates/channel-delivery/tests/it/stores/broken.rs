@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use channel_core::{ChannelId, ChatId, EventKind, IdempotencyKey, Receipt, async_trait};
 use channel_delivery::conformance::{Subject, check_names, run_some};
 use channel_delivery::{
-    Attempt, Counts, DeadEvent, DeliveryId, EventState, Fence, JournalEntry, MemoryStore,
+    Ahead, Attempt, Counts, DeadEvent, DeliveryId, EventState, Fence, JournalEntry, MemoryStore,
     NewDelivery, NewEvent, Outcome, Part, Planned, Recorded, Seq, Store, StoreError,
     StoreErrorKind, StoreLayer, StoredDelivery, StoredEvent, Swept, WorkerId,
 };
@@ -311,7 +311,11 @@ impl StoreLayer for Broken {
         if self.is("plans_a_key_once") {
             delivery.key = IdempotencyKey::new(self.number().to_string());
         }
-        self.inner.plan(fence, delivery, now).await
+        let planned = self.inner.plan(fence, delivery, now).await?;
+        Ok(match self.bug {
+            "says_whether_others_have_planned_before" => planned.behind_others(false),
+            _ => planned,
+        })
     }
 
     async fn update(
@@ -353,11 +357,29 @@ impl StoreLayer for Broken {
         limit: usize,
         now: SystemTime,
     ) -> Result<Vec<StoredDelivery>, StoreError> {
+        let now = match self.bug {
+            "claims_nothing_that_stands_behind_the_living" => at(10_000),
+            _ => now,
+        };
         let mut claimed = self.inner.claim_deliveries(fence, limit, now).await?;
         if self.is("claims_deliveries_that_move_oldest_first") {
             claimed.reverse();
         }
         Ok(claimed)
+    }
+
+    async fn ahead(
+        &self,
+        fence: Fence,
+        delivery: DeliveryId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Ahead, StoreError> {
+        let now = match self.bug {
+            "takes_over_what_is_ahead_and_waits_for_the_living" => at(10_000),
+            _ => now,
+        };
+        self.inner.ahead(fence, delivery, limit, now).await
     }
 
     async fn dead_target(
