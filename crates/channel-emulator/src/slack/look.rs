@@ -128,6 +128,13 @@ impl Slack {
         self.quietly(|state| state.apps.get(app).map_or(0, |app| app.sockets.len()))
     }
 
+    /// Which socket of an app was opened last, of those that are open: each has a higher number
+    /// than the one before.
+    #[must_use]
+    pub fn newest_socket(&self, app: &str) -> Option<u64> {
+        self.quietly(|state| state.apps.get(app)?.sockets.newest())
+    }
+
     /// Envelopes of an app that wait for a socket or for their acknowledgement.
     #[must_use]
     pub fn pending(&self, app: &str) -> usize {

@@ -204,6 +204,10 @@ impl Sockets {
         }
     }
 
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.open.iter().map(|open| open.id).max()
+    }
+
     /// Does something to every connection.
     pub(crate) fn each(&self, work: impl Fn(&Socket)) {
         self.open.iter().for_each(|open| work(&open.socket));

@@ -21,19 +21,19 @@ async fn twenty_refreshes_lose_none_of_ten_thousand_messages() {
     let (server, app) = (world.server.slack().clone(), world.app.clone());
     let (direct, ada) = (world.direct.clone(), world.ada.clone());
     let talking = tokio::spawn(async move {
-        let mut refreshes = 0;
+        let mut last = None;
         for number in 0..MESSAGES {
             server
                 .say(&direct, &ada, number.to_string().as_str())
                 .unwrap();
             if number % (MESSAGES / REFRESHES) == 0 {
-                // The next refresh comes when the last one is over.
+                // The next refresh comes when the last one is over: there is a new socket, and
+                // no old one.
                 let over = server.wait_for(PATIENCE, |slack| {
-                    let is_over = openings(slack) > refreshes && slack.sockets(&app) == 1;
-                    is_over.then_some(())
+                    let newest = slack.newest_socket(&app).filter(|id| Some(*id) > last);
+                    newest.filter(|_| slack.sockets(&app) == 1)
                 });
-                over.await.unwrap();
-                refreshes += 1;
+                last = Some(over.await.unwrap());
                 server.disconnect(&app, Disconnect::RefreshRequested);
             }
             if number % 50 == 0 {
