@@ -17,7 +17,7 @@ use crate::wait::Shared;
 
 /// How many frames one direction holds; beyond it a client waits, and a test breaks the
 /// connection.
-const FRAMES: usize = 4_096;
+const FRAMES: usize = 16_384;
 
 /// How many connections wait to be accepted; beyond it attempts fail.
 const BACKLOG: usize = 128;
@@ -165,7 +165,7 @@ impl FakePeer {
         &self.request
     }
 
-    /// Sends a frame. When 4 096 frames wait unread, the connection breaks.
+    /// Sends a frame. When 16 384 frames wait unread, the connection breaks.
     pub fn send(&self, frame: Frame) {
         self.wire.change(|wire| {
             if wire.hung {

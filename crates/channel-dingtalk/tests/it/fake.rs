@@ -52,8 +52,10 @@ pub(crate) enum Mood {
     /// Sends signs of life.
     #[default]
     Alive,
-    /// Says nothing, while the transport goes on answering.
+    /// Sends no signs of life, while the transport goes on answering.
     Silent,
+    /// Sends no events either.
+    Deaf,
 }
 
 #[derive(Default)]
@@ -70,7 +72,7 @@ pub(crate) struct State {
     /// Whether every call of a method and path prefix is refused.
     pub(crate) down: Option<(&'static str, u16, Value)>,
     /// Frames that are not answered.
-    pub(crate) queue: Vec<(String, Value)>,
+    pub(crate) queue: VecDeque<(String, Value)>,
     pub(crate) peers: Vec<Arc<FakePeer>>,
     /// The answers to frames: the name of the frame and the whole answer.
     pub(crate) answered: Vec<(String, Value)>,
@@ -183,8 +185,10 @@ impl Fake {
             frame["headers"]["eventType"] = payload["EventType"].clone();
         }
         let mut state = self.state.lock().unwrap();
-        state.queue.push((id.clone(), frame.clone()));
-        if let Some(peer) = state.peers.last() {
+        state.queue.push_back((id.clone(), frame.clone()));
+        if state.mood != Mood::Deaf
+            && let Some(peer) = state.peers.last()
+        {
             peer.send_json(&frame);
         }
         id
@@ -197,7 +201,9 @@ impl Fake {
     /// Delivers again what is not answered, as DingTalk does after a while.
     pub(crate) fn redeliver(&self) {
         let state = self.state.lock().unwrap();
-        if let Some(peer) = state.peers.last() {
+        if state.mood != Mood::Deaf
+            && let Some(peer) = state.peers.last()
+        {
             for (_, frame) in &state.queue {
                 peer.send_json(frame);
             }
@@ -263,7 +269,10 @@ impl Fake {
             assert_eq!(data, json!({"opaque": id}));
         }
         if data["status"] != "LATER" {
-            state.queue.retain(|(known, _)| *known != id);
+            // Mostly the first.
+            if let Some(at) = state.queue.iter().position(|(known, _)| *known == id) {
+                state.queue.remove(at);
+            }
         }
         state.answered.push((id, data));
     }

@@ -43,7 +43,7 @@ pub(crate) struct Sent {
 /// What the fake does with the frames that come in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Mood {
-    /// Answers pings.
+    /// Answers pings and sends events.
     #[default]
     Alive,
     /// Says nothing, while the transport goes on answering.
@@ -64,7 +64,7 @@ pub(crate) struct State {
     /// Answers the next calls of a method and path prefix with a status and a code.
     pub(crate) refusals: VecDeque<(&'static str, u16, i64)>,
     /// Frames that are not answered.
-    pub(crate) queue: Vec<(String, Wire)>,
+    pub(crate) queue: VecDeque<(String, Wire)>,
     pub(crate) peers: Vec<Arc<FakePeer>>,
     /// The answers to frames: the transport's id and the payload.
     pub(crate) answered: Vec<(String, Value)>,
@@ -174,8 +174,10 @@ impl Fake {
         let id = format!("m{}", self.id());
         let wire = Wire::data(kind, &id, (1, 0), payload.to_string().as_bytes());
         let mut state = self.state.lock().unwrap();
-        state.queue.push((id.clone(), wire.clone()));
-        if let Some(peer) = state.peers.last() {
+        state.queue.push_back((id.clone(), wire.clone()));
+        if state.mood == Mood::Alive
+            && let Some(peer) = state.peers.last()
+        {
             peer.send(wire.frame());
         }
         id
@@ -184,7 +186,9 @@ impl Fake {
     /// Delivers again what is not answered, as Feishu does after a while.
     pub(crate) fn redeliver(&self) {
         let state = self.state.lock().unwrap();
-        if let Some(peer) = state.peers.last() {
+        if state.mood == Mood::Alive
+            && let Some(peer) = state.peers.last()
+        {
             for (_, wire) in &state.queue {
                 peer.send(wire.frame());
             }
@@ -231,7 +235,10 @@ impl Fake {
         let id = wire.header("message_id").unwrap().to_owned();
         assert!(wire.header("biz_rt").unwrap().parse::<u64>().is_ok());
         if wire.json()["code"] == json!(200) {
-            state.queue.retain(|(known, _)| *known != id);
+            // Mostly the first.
+            if let Some(at) = state.queue.iter().position(|(known, _)| *known == id) {
+                state.queue.remove(at);
+            }
         }
         state.answered.push((id, wire.json()));
     }
