@@ -1,5 +1,5 @@
 //! What befalls the network, on real sockets against the emulator: the faults of the drill that the other tests on
-//! sockets leave out. Both sides live six times as fast; what is asked of the channel stays as it is.
+//! sockets leave out. Both sides live four times as fast; what is asked of the channel stays as it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +16,12 @@ use futures_util::stream::BoxStream;
 
 const TOKEN: &str = "synthetic.discord.token";
 
-const PACE: u32 = 6;
+const PACE: u32 = 4;
 /// How long outages last, by the clock of the channel.
-const OUTAGE: Duration = Duration::from_secs(60);
-/// How many events come during each; they are five thousand in all.
-const MEANWHILE: usize = 200;
+const OUTAGE: Duration = Duration::from_secs(40);
+/// How many events come during each: the faults run beside each other, and how fast a busy machine reads is not what is
+/// asked. Ten thousand are told in the other tests.
+const EVENTS: usize = 200;
 const FAULTS: [Fault; 6] = [
     Fault::Sleep,
     Fault::NoNames,
@@ -107,7 +108,7 @@ impl Rig for Real {
 async fn whatever_befalls_the_network_is_outlived() {
     let runs = FAULTS.map(|fault| async move {
         let real = Real::new().await;
-        let scale = Scale::full().telling(5_000 / FAULTS.len(), MEANWHILE);
+        let scale = Scale::full().telling(EVENTS, EVENTS);
         let verdict = drill(&real, fault, scale.lasting(OUTAGE, OUTAGE)).await;
         verdict.check();
         assert_eq!(verdict.gaps, 0, "{verdict}");
