@@ -116,7 +116,9 @@ async fn a_dingtalk_user_gets_the_echo_by_signed_requests() {
     site.dingtalk.faults().wrong_signatures(1);
     site.dingtalk.say(APP, ADA, "forged").unwrap();
     // What is said next may overtake it.
-    let refused = site.dingtalk.wait_for(PATIENCE, |server| server.deliveries().first()?.status);
+    let refused = site
+        .dingtalk
+        .wait_for(PATIENCE, |server| server.deliveries().first()?.status);
     assert_eq!(refused.await.unwrap(), 401);
     site.talks().await;
     let all = site.dingtalk.sent(APP);
