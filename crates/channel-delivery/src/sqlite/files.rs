@@ -5,10 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr,
+    SqliteConnection,
 };
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::Durability;
 use super::error::{Failure, config, unavailable};
@@ -49,28 +50,24 @@ impl Files {
     /// The one connection that writes.
     pub(crate) async fn writer(&self) -> Result<SqliteConnection, Failure> {
         let synchronous = match self.durability {
-            Durability::Full => SqliteSynchronous::Full,
-            Durability::Relaxed => SqliteSynchronous::Normal,
+            Durability::Full => "FULL",
+            Durability::Relaxed => "NORMAL",
         };
-        let options = self
-            .options()
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(synchronous)
-            // The writer does it, when it has looked at the log.
-            .pragma("wal_autocheckpoint", "0")
-            .pragma("cache_size", "-16384")
-            .pragma("temp_store", "memory");
-        Ok(options.connect().await?)
+        // The writer copies the log back itself, when it has looked at it.
+        let settings = format!(
+            "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_mode = WAL; \
+             PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -16384; \
+             PRAGMA temp_store = memory"
+        );
+        ready(self.options().connect().await?, AssertSqlSafe(settings)).await
     }
 
     /// A connection that reads nothing more. While it is open, closing the writer does not
     /// copy the log back, and since it may not write, closing it does not either.
     pub(crate) async fn anchor(&self) -> Result<SqliteConnection, Failure> {
-        let options = self.options().read_only(true).pragma("cache_size", "0");
-        let mut anchor = options.connect().await?;
-        let query = sqlx::query("SELECT count(*) FROM sqlite_schema");
-        query.execute(&mut anchor).await?;
-        Ok(anchor)
+        let anchor = self.options().read_only(true).connect().await?;
+        let look = "PRAGMA cache_size = 0; SELECT count(*) FROM sqlite_schema";
+        ready(anchor, look).await
     }
 
     /// Connections for reading, opened when they are needed.
@@ -91,6 +88,22 @@ impl Files {
             .statement_cache_capacity(64)
             .row_buffer_size(512)
             .disable_statement_logging()
+    }
+}
+
+/// Runs this on a connection that was opened for it. If that fails, the connection is waited for
+/// until it is closed: one that is dropped closes later on a thread of its own, and as the last
+/// one copies what it takes for the log back and removes the file, while that is put right.
+async fn ready(
+    mut connection: SqliteConnection,
+    statements: impl SqlSafeStr + Send,
+) -> Result<SqliteConnection, Failure> {
+    match connection.execute(statements.into_sql_str()).await {
+        Ok(_) => Ok(connection),
+        Err(error) => {
+            let _ = connection.close().await;
+            Err(error.into())
+        }
     }
 }
 
@@ -160,13 +173,4 @@ fn identity(path: &Path) -> Result<Identity, StoreError> {
 
 fn gone(error: std::io::Error) -> StoreError {
     unavailable("its files are gone").with_source(error)
-}
-
-/// Closes a connection whose log may have been taken away: what SQLite still has open is
-/// copied back first, as far as that goes.
-pub(crate) async fn rescue(mut connection: SqliteConnection) {
-    let copied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)");
-    // Nothing depends on it: the file is checked again when it is opened.
-    let _ = copied.execute(&mut connection).await;
-    let _ = connection.close().await;
 }

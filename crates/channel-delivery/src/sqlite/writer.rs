@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::ask::{Answer, Ask, Request};
 use super::error::{Failure, unavailable};
-use super::files::{CHECKPOINT_PAGES, Files, Watch, rescue};
+use super::files::{CHECKPOINT_PAGES, Files, Watch};
 use super::hot::{Hot, Numbers};
 use super::tally::Tally;
 use super::wal::Log;
@@ -57,6 +57,12 @@ impl Open {
                 Err(failure)
             }
         }
+    }
+
+    /// Closes; who is the last to do so copies the log back, and removes it.
+    async fn close(self) {
+        let _ = sqlx::Connection::close(self.anchor).await;
+        let _ = sqlx::Connection::close(self.connection).await;
     }
 
     /// Closes without copying the log back.
@@ -164,9 +170,14 @@ impl Writer {
     }
 
     async fn reopen(&mut self) -> Result<Open, Failure> {
-        self.log.mend()?;
+        self.mend().await?;
         let failure = match self.open_anew().await {
-            Ok(open) => return Ok(open),
+            Ok(open) => {
+                if self.readers().is_closed() {
+                    self.renew_readers().await;
+                }
+                return Ok(open);
+            }
             Err(failure) => failure,
         };
         // A store without the end of its log is nonsense to who reads it.
@@ -174,8 +185,28 @@ impl Writer {
         if !self.log.can_mend() {
             return Err(failure);
         }
-        self.log.mend()?;
+        self.mend().await?;
         Err(unavailable("its log was damaged").into())
+    }
+
+    /// Puts the log right, if it has to be. The writer is closed.
+    async fn mend(&mut self) -> Result<(), Failure> {
+        if self.log.can_mend() {
+            // Who opens a store while its log is cut short tells everybody after him, as long
+            // as he has it open, that this is all of it. So nobody reads before it is right.
+            self.readers().close().await;
+        }
+        Ok(self.log.mend()?)
+    }
+
+    /// Who reads from now on meets the files as they are.
+    async fn renew_readers(&self) {
+        let fresh = self.files.readers();
+        let old = {
+            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *readers, fresh)
+        };
+        old.close().await;
     }
 
     async fn open_anew(&mut self) -> Result<Open, Failure> {
@@ -237,23 +268,26 @@ impl Writer {
         let _ = open.connection.execute("ROLLBACK").await;
         let _ = self.follow(&mut open.connection).await;
         let _ = self.log.look_at_all();
-        let fresh = self.files.readers();
-        let old = {
-            let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *readers, fresh)
-        };
-        old.close().await;
+        if !self.log.can_mend() {
+            self.renew_readers().await;
+            // The log may have been taken away: what SQLite still has open is copied back, as
+            // far as that goes. Nothing depends on it, unless it is cut short at this moment.
+            let rescue = frames(&mut open.connection, "PRAGMA wal_checkpoint(TRUNCATE)");
+            if rescue.await.is_err() {
+                let _ = self.log.look_at_all();
+            }
+        }
         if self.log.can_mend() {
             open.abandon().await;
             // If this fails now, it is done before the next batch.
-            if let Err(error) = self.log.mend() {
+            if let Err(failure) = self.mend().await {
+                let error = StoreError::from(failure);
                 tracing::error!(%error, "the log of the store is damaged");
             }
             return true;
         }
         self.log.forget();
-        let _ = sqlx::Connection::close(open.anchor).await;
-        rescue(open.connection).await;
+        open.close().await;
         false
     }
 
@@ -265,13 +299,7 @@ impl Writer {
         let Some(mut open) = self.open.take_if(|open| frames_now >= open.checkpoint_at) else {
             return;
         };
-        let copied = async {
-            self.log.look_at_all()?;
-            frames(&mut open.connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
-            self.log.look_at_all()?;
-            Ok::<(), Failure>(())
-        };
-        match copied.await {
+        match self.copy(&mut open).await {
             Ok(()) => {
                 // If somebody reads on and it cannot begin anew, not for each batch.
                 open.checkpoint_at = match frames_now < CHECKPOINT_PAGES * 2 {
@@ -288,16 +316,25 @@ impl Writer {
         }
     }
 
+    /// Copies the log back, and looks at it before and afterwards.
+    async fn copy(&mut self, open: &mut Open) -> Result<(), Failure> {
+        self.log.look_at_all()?;
+        frames(&mut open.connection, "PRAGMA wal_checkpoint(PASSIVE)").await?;
+        Ok(self.log.look_at_all()?)
+    }
+
     async fn close(&mut self) {
         self.readers().close().await;
-        let Some(open) = self.open.take() else { return };
-        if self.log.look_at_all().is_err() {
-            self.start_over(open).await;
+        let Some(mut open) = self.open.take() else {
             return;
+        };
+        match self.copy(&mut open).await {
+            Ok(()) => open.close().await,
+            Err(_) => {
+                self.start_over(open).await;
+                self.readers().close().await;
+            }
         }
-        let _ = sqlx::Connection::close(open.anchor).await;
-        // The log is copied back on the way out; if not now, then at the next start.
-        let _ = sqlx::Connection::close(open.connection).await;
     }
 }
 
