@@ -227,6 +227,15 @@ impl Running {
             .collect()
     }
 
+    /// What became of the messages that were sent, and what is on the way: numbers for an
+    /// operator. `None` without a store.
+    #[cfg(feature = "store")]
+    #[must_use]
+    pub fn deliveries(&self) -> Option<channel_delivery::Tally> {
+        let durable = self.core.durable.as_ref()?;
+        Some(durable.outbox.tally())
+    }
+
     /// Sends a message on the application's own account.
     ///
     /// # Errors

@@ -225,6 +225,22 @@ impl Outbox {
         store.set_target(channel, chat, None).await
     }
 
+    /// Notes that somebody writes to us in a chat of his own: if that chat did not want us, it
+    /// does again. Once a chat is known, this asks the store only if there is something to
+    /// forget.
+    ///
+    /// # Errors
+    ///
+    /// As the store's.
+    pub async fn heard_from(&self, channel: &ChannelId, chat: &ChatId) -> Result<(), StoreError> {
+        if self.0.exhume(channel, chat).await || self.0.has_heard_from(channel, chat) {
+            return Ok(());
+        }
+        self.revive(channel, chat).await?;
+        self.0.now_heard_from(channel, chat);
+        Ok(())
+    }
+
     /// Begins nothing new: what waits for its turn or its retry ends as interrupted and is
     /// left to the next worker; what is on the wire comes to its end and is recorded.
     pub fn stop(&self) {

@@ -19,6 +19,8 @@ use crate::store::StoreError;
 
 /// How many dead targets are remembered in memory; the store remembers all.
 const KNOWN_DEAD: usize = 10_000;
+/// How many chats are remembered of which the store has been asked.
+const KNOWN_ALIVE: usize = 10_000;
 
 /// Why a delivery stopped before its end.
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub(super) struct Shared {
     pub(super) caught_up: AtomicBool,
     outlets: Mutex<HashMap<ChannelId, Arc<Outlet>>>,
     known_dead: Mutex<HashSet<(ChannelId, ChatId)>>,
+    known_alive: Mutex<HashSet<(ChannelId, ChatId)>>,
     stop: watch::Sender<bool>,
 }
 
@@ -100,6 +103,7 @@ impl Shared {
             caught_up: AtomicBool::new(false),
             outlets: Mutex::default(),
             known_dead: Mutex::default(),
+            known_alive: Mutex::default(),
             stop: watch::Sender::new(false),
         }
     }
@@ -159,7 +163,18 @@ impl Shared {
     pub(super) async fn dead_target(&self, channel: &ChannelId, chat: &ChatId) -> Option<String> {
         let store = self.worker.store();
         let found = store.dead_target(channel, chat, self.worker.now()).await;
-        found.ok().flatten().map(|(_, reason)| reason)
+        let (_, reason) = found.ok().flatten()?;
+        self.now_dead(channel, chat);
+        Some(reason)
+    }
+
+    fn now_dead(&self, channel: &ChannelId, chat: &ChatId) {
+        let pair = (channel.clone(), chat.clone());
+        lock(&self.known_alive).remove(&pair);
+        let mut known = lock(&self.known_dead);
+        if known.len() < KNOWN_DEAD {
+            known.insert(pair);
+        }
     }
 
     /// What shows an answer that is not finished.
@@ -180,14 +195,11 @@ impl Shared {
             tracing::warn!(%channel, %error, "a dead target was not remembered");
             return;
         }
-        let mut known = lock(&self.known_dead);
-        if known.len() < KNOWN_DEAD {
-            known.insert((channel.clone(), chat.clone()));
-        }
+        self.now_dead(channel, chat);
     }
 
-    /// Forgets that a chat did not want us, if we know that it did.
-    pub(super) async fn exhume(&self, channel: &ChannelId, chat: &ChatId) {
+    /// Forgets that a chat did not want us, if we know that it did; whether we knew.
+    pub(super) async fn exhume(&self, channel: &ChannelId, chat: &ChatId) -> bool {
         let known = {
             let mut known = lock(&self.known_dead);
             !known.is_empty() && known.remove(&(channel.clone(), chat.clone()))
@@ -195,6 +207,20 @@ impl Shared {
         if known && let Err(error) = self.worker.store().set_target(channel, chat, None).await {
             tracing::warn!(%channel, %error, "a dead target was not forgotten");
         }
+        known
+    }
+
+    /// Whether the store was asked about this chat: what became of it since is known.
+    pub(super) fn has_heard_from(&self, channel: &ChannelId, chat: &ChatId) -> bool {
+        lock(&self.known_alive).contains(&(channel.clone(), chat.clone()))
+    }
+
+    pub(super) fn now_heard_from(&self, channel: &ChannelId, chat: &ChatId) {
+        let mut known = lock(&self.known_alive);
+        if known.len() >= KNOWN_ALIVE {
+            known.clear();
+        }
+        known.insert((channel.clone(), chat.clone()));
     }
 
     /// The store may have given us something that we have not heard of.

@@ -1,14 +1,15 @@
 //! A channel whose sends go through the outbox.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use channel_core::{
-    Actions, Body, Cards, Channel, ChannelInfo, Commands, Delete, Destination, Edit, EventId,
-    Events, History, IdempotencyKey, Identity, Media, OutboundMessage, Parts, React, Receipt,
-    ReplyStream, Result, SocketServer, Stream, Typing, Webhook,
+    Actions, Body, Cards, Channel, ChannelInfo, ChatId, ChatKind, Commands, Delete, Destination,
+    Edit, Event, EventId, EventKind, Events, History, IdempotencyKey, Identity, Media,
+    OutboundMessage, Parts, React, Receipt, ReplyStream, Result, SocketServer, Stream, Typing,
+    Webhook,
 };
 use channel_delivery::{Outbox, Previews, Seq, Worker};
 
@@ -31,6 +32,18 @@ struct Answers {
     seq: Seq,
     event: EventId,
     worker: Worker,
+    /// The chat of his own in which somebody wrote, until the outbox has heard of it.
+    heard: Mutex<Option<ChatId>>,
+}
+
+/// Where somebody writes to the bot alone: a sign that it may write there.
+pub(crate) fn own_chat(event: &Event) -> Option<ChatId> {
+    let chat = match &event.kind {
+        EventKind::Message(message) => &message.chat,
+        EventKind::Action(action) => &action.chat,
+        _ => return None,
+    };
+    (chat.kind == ChatKind::Direct).then(|| chat.id.clone())
 }
 
 impl fmt::Debug for DurableChannel {
@@ -46,12 +59,18 @@ impl DurableChannel {
         durable: &Durable,
         seq: Seq,
         event: EventId,
+        own_chat: Option<ChatId>,
     ) -> Self {
-        let worker = durable.worker.clone();
+        let answers = Answers {
+            seq,
+            event,
+            worker: durable.worker.clone(),
+            heard: Mutex::new(own_chat),
+        };
         Self {
             inner,
             outbox: durable.outbox.clone(),
-            answers: Some(Answers { seq, event, worker }),
+            answers: Some(answers),
             sent: AtomicU32::new(0),
         }
     }
@@ -68,6 +87,21 @@ impl DurableChannel {
 
     fn seq(&self) -> Option<Seq> {
         self.answers.as_ref().map(|answers| answers.seq)
+    }
+
+    /// Tells the outbox once that somebody has written from his own chat. A store that does
+    /// not answer leaves it as it was.
+    async fn hear(&self) {
+        let heard = self.answers.as_ref().and_then(|answers| {
+            let mut heard = answers.heard.lock().unwrap_or_else(PoisonError::into_inner);
+            heard.take()
+        });
+        if let Some(chat) = heard {
+            let heard = self.outbox.heard_from(&self.inner.info().id, &chat);
+            if let Err(error) = heard.await {
+                tracing::debug!(%error, "a chat that may want us again is not looked up");
+            }
+        }
     }
 
     /// Gives a message its key, unless it has one.
@@ -123,6 +157,7 @@ impl Channel for DurableChannel {
         if message.confidential {
             return self.inner.send(message).await;
         }
+        self.hear().await;
         let message = self.keyed(message.clone());
         self.outbox
             .send(&self.inner.info().id, message, self.seq())
@@ -189,6 +224,7 @@ impl Stream for DurableChannel {
         // is sent while it grows. A stream that cannot be opened has one too, and ends as a
         // message: were it an error, what the handler says instead would have the next key,
         // and would be said besides this by an attempt that can open it.
+        self.hear().await;
         let key = self.keyed(OutboundMessage::new(to.clone(), "")).key;
         Ok(Box::new(DurableStream {
             previews: self.previews(to, key.as_ref()).await,

@@ -12,7 +12,7 @@ use channel_delivery::{
 };
 use futures_util::FutureExt as _;
 
-use super::channel::DurableChannel;
+use super::channel::{DurableChannel, own_chat};
 use super::recorder::Held;
 use super::{Durable, insist};
 use crate::driver::{Core, Entry, stopped};
@@ -185,6 +185,7 @@ impl Run<'_> {
                 self.durable,
                 self.progress.seq,
                 self.progress.id.clone(),
+                own_chat(&taken.event),
             ));
             let work = judge_and_handle(self.core, &channel, taken.event.clone());
             let ended = AssertUnwindSafe(work).catch_unwind().await;
@@ -302,12 +303,12 @@ fn outcome(
             if is_unfinished(&error) {
                 attempts = attempts.max(BLAMELESS);
             }
-            "the handler failed"
+            because(&error)
         }
         Err(_) => {
             meters.panicked.add();
             tracing::error!(channel = %entry.channel.info().id, attempt, "handler panicked");
-            "the handler panicked"
+            "the handler panicked".to_owned()
         }
     };
     // Being told to stop is no fault of the event.
@@ -315,9 +316,7 @@ fn outcome(
     if attempt >= attempts && !cut_off {
         meters.dead.add();
         tracing::error!(channel = %entry.channel.info().id, attempt, reason, "event set aside");
-        return Outcome::Dead {
-            reason: reason.to_owned(),
-        };
+        return Outcome::Dead { reason };
     }
     let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(10));
     let pause = doubled.min(LONGEST_PAUSE);
@@ -326,8 +325,31 @@ fn outcome(
     let now = durable.worker.now();
     Outcome::Retry {
         not_before: now.checked_add(pause).unwrap_or(now),
-        reason: reason.to_owned(),
+        reason,
     }
+}
+
+/// What is kept about a failure: its kind and the platform's code, if a channel has failed.
+/// Never its text, which may say what people wrote.
+fn because(error: &BoxError) -> String {
+    let mut cause: Option<&dyn std::error::Error> = Some(error.as_ref());
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<Error>() {
+            let kind = error.kind();
+            return match error.code().filter(|code| is_code(code)) {
+                Some(code) => format!("the handler failed: {kind} ({code})"),
+                None => format!("the handler failed: {kind}"),
+            };
+        }
+        cause = error.source();
+    }
+    "the handler failed".to_owned()
+}
+
+/// A code is a number or a word, whatever a platform writes there.
+fn is_code(code: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    (1..=64).contains(&code.len()) && code.bytes().all(is_word)
 }
 
 /// A failure that another attempt cannot mend: the platform has refused, or the delivery

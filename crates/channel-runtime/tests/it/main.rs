@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may panic")]
 
 mod again;
+mod blocked;
 mod bound;
 mod crashes;
 mod durable;
