@@ -9,42 +9,87 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use channel_core::{
     AccountRef, Acknowledge, Addressed, AllowEveryone, Body, Channel, ChannelId, ChannelInfo, Chat,
-    ChatKind, Connection, Error, ErrorKind, Event, EventKind, Events, Guarantees, HttpBody,
-    HttpRequest, Identity, Limits, Message, MessageRef, OutboundMessage, Proof, Receipt, Received,
-    Redelivery, Repeat, ReplyTo, Sender, Target, TextLimit, TextUnit, Transport,
+    ChatKind, Connection, Error, ErrorKind, Event, EventKind, Events, Guarantees, History,
+    HttpBody, HttpRequest, Identity, Limits, Message, MessageId, MessageRef, OutboundMessage,
+    Parts, Proof, Receipt, Received, Redelivery, Repeat, ReplyTo, Sender, Target, TextLimit,
+    TextUnit, Transport,
 };
-use channel_delivery::SqliteStore;
+use channel_delivery::{OnUncertain, OutboxSettings, SqliteStore};
 use channel_runtime::Bot;
 use futures_core::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::platform::{Said, Send};
+use crate::platform::{Kind, Said, Send};
 
 const PLATFORM: channel_core::Platform = channel_core::Platform::new("ledger");
 
 pub(crate) fn run(base: &str) -> Result<()> {
     let database = std::env::var_os("CRASH_DATABASE").context("CRASH_DATABASE is not set")?;
     let life = std::env::var("CRASH_LIFE").context("CRASH_LIFE is not set")?;
-    let keyed = std::env::var("CRASH_KEYED").is_ok_and(|keyed| keyed == "true");
+    let kind = std::env::var("CRASH_KIND").context("CRASH_KIND is not set")?;
+    let kind = Kind::named(&kind).context("CRASH_KIND is no kind")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let store = SqliteStore::open(std::path::PathBuf::from(database)).await?;
+        let choice = match kind {
+            Kind::Marked => OnUncertain::ResendMarked,
+            _ => OnUncertain::Hold,
+        };
         Bot::new(AllowEveryone)
             .store(store)
-            .channel(Ledger::new(base, &life, keyed))
+            .delivery(OutboxSettings::default().on_uncertain(choice).note(NOTE))
+            .channel(Ledger::new(base, &life, kind))
             .on_message(|message| async move {
-                message.reply(format!("echo: {}", message.text)).await?;
+                let number = message.text.parse().context("a number is wanted")?;
+                for answer in answers(number) {
+                    message.reply(answer.join(BREAK)).await?;
+                }
                 Ok(())
             })
             .run()
             .await?;
         Ok(())
     })
+}
+
+/// Stands between the parts of a message.
+const BREAK: &str = "\u{c}";
+/// Stands above what may be there already.
+pub(crate) const NOTE: &str = "(again)";
+
+/// What answers begin with.
+pub(crate) const FIRST: &str = "echo: ";
+pub(crate) const SECOND: &str = "more: ";
+
+/// What is said in answer to a message: messages of one or two parts.
+pub(crate) fn answers(number: u64) -> Vec<Vec<String>> {
+    let part = |word: &str| format!("{word}{number}");
+    match number % 4 {
+        0 => vec![vec![part(FIRST), part(SECOND)]],
+        1 => vec![vec![part(FIRST)], vec![part(SECOND)]],
+        _ => vec![vec![part(FIRST)]],
+    }
+}
+
+/// The parts that a stored message has.
+pub(crate) fn parts(message: &OutboundMessage) -> Vec<&str> {
+    match &message.body {
+        Body::Plain(text) => text.split(BREAK).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// A shown text, and whether the note stood above it.
+pub(crate) fn without_note(text: &str) -> (&str, bool) {
+    match text.strip_prefix(NOTE) {
+        Some(rest) => (rest.trim_start(), true),
+        None => (text, false),
+    }
 }
 
 /// The channel to the platform of this test.
@@ -70,12 +115,12 @@ impl fmt::Debug for Inner {
 }
 
 impl Ledger {
-    fn new(base: &str, life: &str, keyed: bool) -> Self {
+    fn new(base: &str, life: &str, kind: Kind) -> Self {
         let limits = Limits::new(TextLimit::new(4096, TextUnit::CodePoints));
-        let repeat = if keyed {
-            Repeat::Keyed(Duration::from_secs(86_400))
-        } else {
-            Repeat::Doubles
+        let repeat = match kind {
+            Kind::Keyed => Repeat::Keyed(Duration::from_secs(86_400)),
+            Kind::Reading => Repeat::ReadBack,
+            Kind::Marked | Kind::Held => Repeat::Doubles,
         };
         let info = ChannelInfo::new(ChannelId::new("ledger"), PLATFORM, limits)
             .guarantees(Guarantees::new(Redelivery::UntilAcknowledged, repeat));
@@ -151,9 +196,50 @@ impl Channel for Ledger {
     }
 
     async fn send(&self, message: &OutboundMessage) -> channel_core::Result<Receipt> {
-        let Body::Plain(text) = &message.body else {
-            return Err(Error::new(ErrorKind::Invalid, "plain text is wanted"));
+        let all = async {
+            let mut receipt = Receipt::default();
+            for part in 0..parts(message).len() {
+                receipt
+                    .messages
+                    .extend(self.send_part(message, part).await?.messages);
+            }
+            Ok(receipt)
         };
+        all.await
+    }
+
+    async fn probe(&self) -> channel_core::Result<Identity> {
+        Ok(Identity::new("bot", "Bot"))
+    }
+
+    fn as_events(&self) -> Option<&dyn Events> {
+        Some(self)
+    }
+
+    fn as_parts(&self) -> Option<&dyn Parts> {
+        Some(self)
+    }
+
+    fn as_history(&self) -> Option<&dyn History> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Parts for Ledger {
+    fn parts(&self, message: &OutboundMessage) -> channel_core::Result<usize> {
+        Ok(parts(message).len())
+    }
+
+    async fn send_part(
+        &self,
+        message: &OutboundMessage,
+        part: usize,
+    ) -> channel_core::Result<Receipt> {
+        let parts = parts(message);
+        let text = parts
+            .get(part)
+            .ok_or_else(|| Error::new(ErrorKind::Invalid, "there is no such part"))?;
         let chat = message.to.target().chat.clone();
         let send = Send {
             key: message
@@ -162,7 +248,7 @@ impl Channel for Ledger {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             chat: chat.to_string(),
-            text: text.clone(),
+            text: (*text).to_owned(),
         };
         let id: u64 = self
             .0
@@ -173,13 +259,27 @@ impl Channel for Ledger {
             id.to_string().into(),
         )]))
     }
+}
 
-    async fn probe(&self) -> channel_core::Result<Identity> {
-        Ok(Identity::new("bot", "Bot"))
+#[async_trait]
+impl History for Ledger {
+    async fn history(
+        &self,
+        _: &Target,
+        _: Option<&MessageId>,
+        _: usize,
+    ) -> channel_core::Result<Vec<Message>> {
+        Ok(Vec::new())
     }
 
-    fn as_events(&self) -> Option<&dyn Events> {
-        Some(self)
+    async fn find(&self, sent: &OutboundMessage) -> channel_core::Result<Option<MessageRef>> {
+        let Some(key) = &sent.key else {
+            return Ok(None);
+        };
+        let key = key.to_string();
+        let id: Option<u64> = self.0.call(http::Method::POST, "/find", Some(&key)).await?;
+        let chat = sent.to.target().chat.clone();
+        Ok(id.map(|id| MessageRef::new(chat, id.to_string().into())))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A platform that keeps a ledger.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,14 +12,46 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, watch};
 
+use crate::bot;
+
 /// How many conversations the messages belong to.
-const CHATS: u64 = 64;
+pub(crate) const CHATS: u64 = 64;
 /// How many events one poll brings.
 const PAGE: usize = 100;
 
+/// What the platform makes of a send that is repeated, and the bot of one that may have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It recognises keys.
+    Keyed,
+    /// It can be asked whether a message has arrived.
+    Reading,
+    /// It can do neither, and the bot repeats with a note.
+    Marked,
+    /// It can do neither, and the bot holds what may have arrived.
+    Held,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::Keyed, Self::Reading, Self::Marked, Self::Held];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Keyed => "keyed",
+            Self::Reading => "reading",
+            Self::Marked => "marked",
+            Self::Held => "held",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 pub(crate) struct Platform {
     address: SocketAddr,
-    keyed: bool,
+    kind: Kind,
     news: Notify,
     /// How many lives the bot has had.
     lives: AtomicU64,
@@ -34,8 +66,17 @@ struct Ledger {
     /// Not acknowledged; `true` while they are with a client.
     pending: BTreeMap<u64, bool>,
     acknowledged: BTreeSet<u64>,
-    shown: Vec<String>,
+    shown: Vec<Shown>,
+    /// The same without notes.
+    seen: HashSet<String>,
     keys: HashMap<String, u64>,
+}
+
+/// What somebody saw.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    pub(crate) chat: String,
+    pub(crate) text: String,
 }
 
 /// A message of a person.
@@ -55,11 +96,11 @@ pub(crate) struct Send {
 }
 
 impl Platform {
-    pub(crate) async fn start(keyed: bool) -> anyhow::Result<Arc<Self>> {
+    pub(crate) async fn start(kind: Kind) -> anyhow::Result<Arc<Self>> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let platform = Arc::new(Self {
             address: listener.local_addr()?,
-            keyed,
+            kind,
             news: Notify::new(),
             lives: AtomicU64::new(0),
             alive: watch::Sender::new(0),
@@ -69,6 +110,7 @@ impl Platform {
             .route("/poll/{life}", get(poll))
             .route("/ack", post(ack))
             .route("/send", post(send))
+            .route("/find", post(find))
             .with_state(Arc::clone(&platform));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(platform)
@@ -78,8 +120,8 @@ impl Platform {
         format!("http://{}", self.address)
     }
 
-    pub(crate) const fn is_keyed(&self) -> bool {
-        self.keyed
+    pub(crate) const fn kind(&self) -> Kind {
+        self.kind
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
@@ -106,7 +148,14 @@ impl Platform {
         self.ledger().pending.len()
     }
 
-    pub(crate) fn shown(&self) -> Vec<String> {
+    /// Whether anything from this message on is not answered.
+    pub(crate) fn is_waiting(&self, from: u64) -> bool {
+        let ledger = self.ledger();
+        let mut answers = (from..ledger.said).flat_map(bot::answers).flatten();
+        answers.any(|text| !ledger.seen.contains(&text))
+    }
+
+    pub(crate) fn shown(&self) -> Vec<Shown> {
         self.ledger().shown.clone()
     }
 
@@ -177,12 +226,18 @@ async fn ack(State(platform): State<Arc<Platform>>, Json(ids): Json<Vec<u64>>) {
 async fn send(State(platform): State<Arc<Platform>>, Json(message): Json<Send>) -> Json<u64> {
     let mut ledger = platform.ledger();
     let next = ledger.shown.len() as u64;
-    if platform.keyed {
-        if let Some(id) = ledger.keys.get(&message.key) {
-            return Json(*id);
-        }
-        ledger.keys.insert(message.key, next);
+    if platform.kind == Kind::Keyed
+        && let Some(id) = ledger.keys.get(&message.key)
+    {
+        return Json(*id);
     }
-    ledger.shown.push(message.text);
+    ledger.keys.insert(message.key, next);
+    let Send { chat, text, .. } = message;
+    ledger.seen.insert(bot::without_note(&text).0.to_owned());
+    ledger.shown.push(Shown { chat, text });
     Json(next)
+}
+
+async fn find(State(platform): State<Arc<Platform>>, Json(key): Json<String>) -> Json<Option<u64>> {
+    Json(platform.ledger().keys.get(&key).copied())
 }
