@@ -4,13 +4,15 @@
 //! `simulate --seed N` runs one and prints what happens; `--bug NAME` plants a bug in either;
 //! `simulate --bugs` plants one bug after the other and says after how many seeds each was
 //! found, looking at `--seeds` at most. With `--hours 24` each of them lasts for so many
-//! simulated hours, with something going on in each.
+//! simulated hours, with something going on in each. `--within 300` fails if it all takes
+//! longer than that, in seconds.
 
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{available_parallelism, scope};
+use std::time::Instant;
 
 use channel_testkit::simulation::{Bug, Run, run_for};
 
@@ -23,10 +25,10 @@ struct Task {
     bug: Option<Bug>,
     all_bugs: bool,
     hours: u64,
+    within: Option<u64>,
 }
 
-const USAGE: &str =
-    "usage: simulate [--seeds N] [--from N] [--seed N] [--bug NAME] [--bugs] [--hours N]";
+const USAGE: &str = "usage: simulate [--seeds N] [--from N] [--seed N] [--bug NAME] [--bugs] [--hours N] [--within S]";
 
 fn main() -> ExitCode {
     match task(std::env::args().skip(1)) {
@@ -40,8 +42,22 @@ fn main() -> ExitCode {
             hours,
             ..
         }) => one(hours, seed, bug),
-        Ok(task) if task.all_bugs => bugs(&task),
-        Ok(task) => many(&task),
+        Ok(task) => in_time(&task, if task.all_bugs { bugs } else { many }),
+    }
+}
+
+/// Runs it and says how long it has taken.
+fn in_time(task: &Task, run: fn(&Task) -> ExitCode) -> ExitCode {
+    let began = Instant::now();
+    let code = run(task);
+    let took = began.elapsed().as_secs_f64();
+    say(&format!("took {took:.0} s"));
+    match task.within {
+        Some(within) if took > within as f64 => {
+            say(&format!("expected {within} s at most"));
+            ExitCode::FAILURE
+        }
+        _ => code,
     }
 }
 
@@ -53,6 +69,7 @@ fn task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
         bug: None,
         all_bugs: false,
         hours: 0,
+        within: None,
     };
     while let Some(argument) = arguments.next() {
         let mut value = || {
@@ -71,6 +88,7 @@ fn task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
             }
             "--hours" => task.hours = number(value()?)?,
             "--bugs" => task.all_bugs = true,
+            "--within" => task.within = Some(number(value()?)?),
             _ => return Err(format!("unknown argument {argument}")),
         }
     }
@@ -163,8 +181,12 @@ fn many(task: &Task) -> ExitCode {
             ExitCode::SUCCESS
         }
         Some(run) => {
+            let hours = match task.hours {
+                0 => String::new(),
+                hours => format!(" --hours {hours}"),
+            };
             say(&format!(
-                "{} seeds broke a promise; the first is --seed {}",
+                "{} seeds broke a promise; the first is --seed {}{hours}",
                 sum.broken.len(),
                 run.seed
             ));
@@ -188,6 +210,7 @@ fn bugs(task: &Task) -> ExitCode {
                 let note = if meant {
                     ""
                 } else {
+                    missed += 1;
                     ", which it is not meant to break"
                 };
                 say(&format!(
