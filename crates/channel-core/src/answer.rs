@@ -43,6 +43,8 @@ pub enum Answer {
     Now(http::Response<Bytes>),
     /// Held open until the reply is there or the deadline has passed.
     Held(Held),
+    /// Thought about first: what it says decides what has happened.
+    Decided(Box<Decided>),
 }
 
 impl fmt::Debug for Answer {
@@ -50,6 +52,7 @@ impl fmt::Debug for Answer {
         match self {
             Self::Now(response) => f.debug_tuple("Now").field(&response.status()).finish(),
             Self::Held(held) => f.debug_tuple("Held").field(&held.deadline).finish(),
+            Self::Decided(decided) => f.debug_tuple("Decided").field(&decided.deadline).finish(),
         }
     }
 }
@@ -84,6 +87,63 @@ impl Held {
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held")
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What has happened, and what is answered once that is safe.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Decision {
+    /// What has happened, in order; nothing where the platform is told that it has not.
+    pub events: Vec<Event>,
+    /// What to answer.
+    pub response: http::Response<Bytes>,
+}
+
+impl Decision {
+    /// These events, and this answer to them.
+    #[must_use]
+    pub const fn new(events: Vec<Event>, response: http::Response<Bytes>) -> Self {
+        Self { events, response }
+    }
+}
+
+/// An answer that decides what has happened, such as whether a form is accepted.
+///
+/// Nothing is taken before it: what the platform is told to refuse must not be handled. What
+/// is accepted is safe before the platform is told so, as everywhere.
+#[non_exhaustive]
+pub struct Decided {
+    /// Resolves to the decision. It is dropped at the deadline, and when the platform goes away.
+    pub decision: BoxFuture<'static, Decision>,
+    /// How long it may take, counted from the request. Recording comes after it, so it is
+    /// shorter than the platform waits.
+    pub deadline: Duration,
+    /// What holds when it took longer.
+    pub otherwise: Decision,
+}
+
+impl Decided {
+    /// Waits for `decision` until `deadline`; then `otherwise` holds.
+    #[must_use]
+    pub fn new(
+        decision: BoxFuture<'static, Decision>,
+        deadline: Duration,
+        otherwise: Decision,
+    ) -> Self {
+        Self {
+            decision,
+            deadline,
+            otherwise,
+        }
+    }
+}
+
+impl fmt::Debug for Decided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decided")
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }

@@ -35,7 +35,7 @@ mod tree;
 pub use account::{
     AccountRef, Chat, ChatKind, Conversation, MessageRef, Proof, Sender, SenderKind,
 };
-pub use answer::{Accepted, Answer, Held};
+pub use answer::{Accepted, Answer, Decided, Decision, Held};
 pub use attachment::{Attachment, AttachmentKind, Upload, UploadSource};
 pub use backoff::Backoff;
 pub use binding::{Binding, BindingScope, BindingState, Bound, Hold, NotBound};
