@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::address::Address;
+use crate::asked::Askable;
 use crate::client::{Client, Credentials, Method, Payload};
 use crate::config::{SlackConfig, Tokens};
 use crate::error::{Failure, Reason};
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     pub(crate) pacer: Pacer,
     pub(crate) ledger: ReplyLedger,
+    pub(crate) askable: Askable,
     #[cfg(feature = "net")]
     pub(crate) link: crate::events::Link,
     me: RwLock<HashMap<Box<str>, Arc<Me>>>,
@@ -98,6 +100,7 @@ impl Shared {
         tokens: Tokens,
         verifier: Option<Verifier>,
         pacer: Pacer,
+        askable: Askable,
     ) -> Self {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
@@ -114,6 +117,7 @@ impl Shared {
             tokens,
             pacer,
             ledger: ReplyLedger::new(vec![limits::RESPONSE, limits::POST]),
+            askable,
             #[cfg(feature = "net")]
             link: crate::events::Link::default(),
             me: RwLock::default(),

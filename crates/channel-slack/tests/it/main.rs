@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and hands JSON over as it is written"
 )]
 
+mod asked;
 mod conformance;
 mod emulator;
 mod fake;
