@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
     Action, Actions, Attachment, Card, Cards, Channel, ChannelInfo, Delete, Destination, Edit,
     History, Identity, Media, Message, MessageId, MessageRef, OutboundMessage, Parts, React,
-    Receipt, ReplyStream, Result, Stream, Target, Webhook, async_trait,
+    Receipt, ReplyStream, Result, Stream, Target, Typing, Webhook, async_trait,
 };
 #[cfg(feature = "net")]
 use channel_core::{Events, Received};
@@ -16,7 +17,7 @@ use futures_core::stream::BoxStream;
 
 use crate::error::invalid;
 use crate::shared::Shared;
-use crate::{change, history, media, outbound, stream};
+use crate::{change, history, limits, media, outbound, stream, typing};
 
 /// A Slack app.
 ///
@@ -91,6 +92,9 @@ impl Channel for Slack {
     fn as_react(&self) -> Option<&dyn React> {
         Some(self)
     }
+    fn as_typing(&self) -> Option<&dyn Typing> {
+        Some(self)
+    }
     fn as_media(&self) -> Option<&dyn Media> {
         Some(self)
     }
@@ -144,6 +148,16 @@ impl React for Slack {
     }
     async fn unreact(&self, target: &MessageRef, emoji: &str) -> Result<()> {
         change::react(&self.shared, target, emoji, false).await
+    }
+}
+
+#[async_trait]
+impl Typing for Slack {
+    async fn start_typing(&self, to: &Destination) -> Result<()> {
+        typing::start(&self.shared, to).await
+    }
+    fn lasts(&self) -> Duration {
+        limits::STATUS
     }
 }
 

@@ -30,6 +30,7 @@ mod render;
 mod shared;
 mod stream;
 mod token;
+mod typing;
 mod upload;
 mod verify;
 mod webhook;

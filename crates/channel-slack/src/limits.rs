@@ -64,6 +64,9 @@ pub(crate) const ID: usize = 64;
 /// (<https://docs.slack.dev/interactivity/handling-user-interaction/#acknowledgment_response>);
 /// the last one is for the record and the way back.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long Slack shows that an app is about something
+/// (<https://docs.slack.dev/reference/methods/assistant.threads.setStatus/>).
+pub(crate) const STATUS: Duration = Duration::from_secs(120);
 
 /// How long a `response_url` works, and how often
 /// (<https://docs.slack.dev/interactivity/handling-user-interaction/#message_responses>).

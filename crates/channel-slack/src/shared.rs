@@ -14,6 +14,7 @@ use crate::client::{Client, Credentials, Method, Payload};
 use crate::config::{SlackConfig, Tokens};
 use crate::error::{Failure, Reason};
 use crate::pacing::{Pacer, Turn};
+use crate::typing::Refusals;
 use crate::verify::Verifier;
 use crate::{PLATFORM, limits};
 
@@ -34,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) pacer: Pacer,
     pub(crate) ledger: ReplyLedger,
     pub(crate) askable: Askable,
+    pub(crate) no_status: Refusals,
     #[cfg(feature = "net")]
     pub(crate) link: crate::events::Link,
     me: RwLock<HashMap<Box<str>, Arc<Me>>>,
@@ -118,6 +120,7 @@ impl Shared {
             pacer,
             ledger: ReplyLedger::new(vec![limits::RESPONSE, limits::POST]),
             askable,
+            no_status: Refusals::default(),
             #[cfg(feature = "net")]
             link: crate::events::Link::default(),
             me: RwLock::default(),

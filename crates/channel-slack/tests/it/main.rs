@@ -21,5 +21,6 @@ mod secrets;
 mod socket;
 mod stream;
 mod tokens;
+mod typing;
 mod verify;
 mod workspaces;

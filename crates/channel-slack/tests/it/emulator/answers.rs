@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use channel_core::{
-    Action, Event, EventKind, Intake, Refused, Result, async_trait,
+    Action, Channel as _, Event, EventKind, Intake, OutboundMessage, Refused, Result, Target,
+    async_trait,
 };
 use channel_emulator::slack::Interaction;
 use channel_slack::{
@@ -184,4 +185,21 @@ async fn dialogs_are_judged_and_menus_filled_behind_a_webhook() {
     let app = &world.app;
     world.server.set_urls(app, &events, &interactions).unwrap();
     people_are_answered(&world, &channel, Arrivals(taken)).await;
+}
+
+#[tokio::test]
+async fn a_thread_shows_that_an_answer_is_written_until_it_is_there() {
+    let world = World::new().await;
+    let channel = world.channel();
+    let typing = channel.as_typing().unwrap();
+    let root = world.says("tell me");
+    let to = Target::chat(world.direct.as_str()).thread(root.as_str());
+    let shown = || world.server.status(&world.direct, &root);
+    typing.start_typing(&to.clone().into()).await.unwrap();
+    assert_eq!(shown().as_deref(), Some("is typing..."));
+    let answer = OutboundMessage::new(to, "there");
+    channel.send(&answer).await.unwrap();
+    assert_eq!(shown(), None);
+    let nowhere = Target::chat(world.direct.as_str()).thread("1.000001");
+    typing.start_typing(&nowhere.into()).await.unwrap();
 }
