@@ -45,6 +45,13 @@ impl Slack {
     pub async fn probe_workspace(&self, workspace: &str) -> Result<Identity> {
         self.shared.identify(Some(workspace)).await
     }
+
+    /// Says which way an answer would take now, and why: by the `response_url` of a slash
+    /// command, or posted. Sends nothing and uses nothing up.
+    #[must_use]
+    pub fn explain(&self, to: &Destination) -> String {
+        outbound::explain(&self.shared, to)
+    }
 }
 
 impl fmt::Debug for Slack {

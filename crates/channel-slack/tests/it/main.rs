@@ -23,4 +23,5 @@ mod stream;
 mod tokens;
 mod typing;
 mod verify;
+mod ways;
 mod workspaces;
