@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use channel_core::{
     Accepted, Action, Answer, Channel as _, Clock as _, Error, ErrorKind, Event, EventKind,
-    Events as _, Result, Webhook as _, async_trait, timeout,
+    Events as _, Received, Result, Webhook as _, async_trait, timeout,
 };
 use channel_slack::{
     MenuOption, MenuOptions, OptionQuery, OptionSource, Slack, SubmissionAnswer, SubmissionJudge,
@@ -319,6 +319,13 @@ fn acked(fake: &Fake, id: &str) -> Option<Value> {
     Some(state.payloads[at].clone())
 }
 
+/// The next event, which is to come soon.
+async fn soon(fake: &Fake, stream: &mut Stream) -> Received {
+    let clock = &fake.transport.clock;
+    let next = timeout(clock, Duration::from_secs(10), next(stream));
+    next.await.unwrap()
+}
+
 /// Polls the stream, in which nothing is to come, for a while.
 async fn nothing_for(fake: &Fake, stream: &mut Stream, long: Duration) {
     let clock = &fake.transport.clock;
@@ -342,7 +349,7 @@ async fn an_envelope_carries_the_judgement_after_its_event_is_safe() {
             application.feels(mood);
             let id = fake.push("interactive", submission(&format!("9.{number}")));
             let began = fake.elapsed();
-            let received = next(&mut stream).await;
+            let received = soon(&fake, &mut stream).await;
             let took = fake.elapsed().saturating_sub(began);
             assert!(took <= Duration::from_secs(3), "{mood:?} took {took:?}");
             assert_eq!(received.event().unwrap().name(), "action", "{mood:?}");
@@ -360,7 +367,7 @@ async fn an_envelope_carries_the_judgement_after_its_event_is_safe() {
         // What could not be recorded is not accepted.
         application.feels(Mood::Clear);
         let id = fake.push("interactive", submission("9.9.10"));
-        next(&mut stream).await.nak().await.unwrap();
+        soon(&fake, &mut stream).await.nak().await.unwrap();
         clock.sleep(moment).await;
         assert_eq!(acked(&fake, &id), None);
         for mood in [Mood::Accept, Mood::Push, Mood::Fail, Mood::Panic] {
@@ -390,7 +397,7 @@ async fn a_slow_answer_holds_up_nothing_else_and_a_crowd_is_not_asked_for_ever()
         let asked = fake.push("interactive", submission("9.1"));
         fake.push("events_api", envelope(1, direct("1700000000.000100", "hi")));
         let began = fake.elapsed();
-        let received = next(&mut stream).await;
+        let received = soon(&fake, &mut stream).await;
         assert_eq!(received.message().unwrap().text, "hi");
         assert!(fake.elapsed().saturating_sub(began) < Duration::from_secs(1));
         received.ack().await.unwrap();
@@ -404,7 +411,7 @@ async fn a_slow_answer_holds_up_nothing_else_and_a_crowd_is_not_asked_for_ever()
             fake.push("interactive", submission(&format!("8.{number}")));
         }
         for _ in 0..300 {
-            next(&mut stream).await.ack().await.unwrap();
+            soon(&fake, &mut stream).await.ack().await.unwrap();
         }
         assert_eq!(application.submitted.lock().unwrap().len(), 256);
         // An envelope that takes no answer asks nobody.
@@ -414,7 +421,7 @@ async fn a_slow_answer_holds_up_nothing_else_and_a_crowd_is_not_asked_for_ever()
         frame["accepts_response_payload"] = json!(false);
         let peer = Arc::clone(fake.state.lock().unwrap().peers.last().unwrap());
         peer.send_json(&frame);
-        next(&mut stream).await.ack().await.unwrap();
+        soon(&fake, &mut stream).await.ack().await.unwrap();
         clock.sleep(Duration::from_millis(1)).await;
         assert_eq!(acked(&fake, "mute"), Some(Value::Null));
     };
