@@ -12,11 +12,12 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 
 use crate::account::MessageRef;
+use crate::answer::Accepted;
 use crate::attachment::Attachment;
 use crate::card::Card;
 use crate::content::Body;
 use crate::error::{Rejection, Result};
-use crate::event::{Action, Event, Received};
+use crate::event::{Action, Received};
 use crate::id::MessageId;
 use crate::info::{ChannelInfo, Identity};
 use crate::message::Message;
@@ -156,87 +157,6 @@ pub trait Webhook: Send + Sync {
         request: &http::Request<Bytes>,
         now: SystemTime,
     ) -> Result<Accepted, Rejection>;
-}
-
-/// A verified request: its events and the answer that the platform wants.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Accepted {
-    /// What happened, in order.
-    pub events: Vec<Event>,
-    /// What to answer once the events are safe.
-    pub answer: Answer,
-}
-
-impl Accepted {
-    /// Answers 200 with an empty body.
-    #[must_use]
-    pub fn ok(events: Vec<Event>) -> Self {
-        Self {
-            events,
-            answer: Answer::Now(http::Response::new(Bytes::new())),
-        }
-    }
-
-    /// Answers with a response of the platform's own.
-    #[must_use]
-    pub const fn with(events: Vec<Event>, answer: Answer) -> Self {
-        Self { events, answer }
-    }
-}
-
-/// When and what to answer.
-#[non_exhaustive]
-pub enum Answer {
-    /// As soon as the events are safe. Also the present state of a running answer, for
-    /// platforms that poll for it.
-    Now(http::Response<Bytes>),
-    /// Held open until the reply is there or the deadline has passed.
-    Held(Held),
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Now(response) => f.debug_tuple("Now").field(&response.status()).finish(),
-            Self::Held(held) => f.debug_tuple("Held").field(&held.deadline).finish(),
-        }
-    }
-}
-
-/// An answer that waits for a reply.
-#[non_exhaustive]
-pub struct Held {
-    /// Resolves to the reply; `None` if it went out another way.
-    pub reply: futures_core::future::BoxFuture<'static, Option<http::Response<Bytes>>>,
-    /// How long the platform waits, counted from the request.
-    pub deadline: Duration,
-    /// What to answer when no reply came in time.
-    pub otherwise: http::Response<Bytes>,
-}
-
-impl Held {
-    /// Waits for `reply` until `deadline`, then answers `otherwise`.
-    #[must_use]
-    pub fn new(
-        reply: futures_core::future::BoxFuture<'static, Option<http::Response<Bytes>>>,
-        deadline: Duration,
-        otherwise: http::Response<Bytes>,
-    ) -> Self {
-        Self {
-            reply,
-            deadline,
-            otherwise,
-        }
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held")
-            .field("deadline", &self.deadline)
-            .finish_non_exhaustive()
-    }
 }
 
 /// Receives over a connection that the channel keeps itself.

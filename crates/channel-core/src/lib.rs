@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod account;
+mod answer;
 mod attachment;
 mod backoff;
 mod binding;
@@ -34,13 +35,14 @@ mod tree;
 pub use account::{
     AccountRef, Chat, ChatKind, Conversation, MessageRef, Proof, Sender, SenderKind,
 };
+pub use answer::{Accepted, Answer, Decided, Decision, Held};
 pub use attachment::{Attachment, AttachmentKind, Upload, UploadSource};
 pub use backoff::Backoff;
 pub use binding::{Binding, BindingScope, BindingState, Bound, Hold, NotBound};
 pub use card::{Card, CardBlock, Choice, Tone};
 pub use channel::{
-    Accepted, Actions, Answer, Cards, Channel, CommandInfo, Commands, Delete, Edit, Events, Held,
-    History, Media, Parts, React, ReplyStream, Route, Stream, Typing, Webhook,
+    Actions, Cards, Channel, CommandInfo, Commands, Delete, Edit, Events, History, Media, Parts,
+    React, ReplyStream, Route, Stream, Typing, Webhook,
 };
 pub use clock::{Clock, Elapsed, Random, random_unit, timeout, timeout_after_turn};
 pub use content::{Alignment, Block, Body, Content, Inline, ListItem, Table};

@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
     Action, Actions, Attachment, Card, Cards, Channel, ChannelInfo, Delete, Destination, Edit,
     History, Identity, Media, Message, MessageId, MessageRef, OutboundMessage, Parts, React,
-    Receipt, ReplyStream, Result, Stream, Target, Webhook, async_trait,
+    Receipt, ReplyStream, Result, Stream, Target, Typing, Webhook, async_trait,
 };
 #[cfg(feature = "net")]
 use channel_core::{Events, Received};
@@ -16,7 +17,7 @@ use futures_core::stream::BoxStream;
 
 use crate::error::invalid;
 use crate::shared::Shared;
-use crate::{change, history, media, outbound, stream};
+use crate::{change, history, limits, media, outbound, stream, typing};
 
 /// A Slack app.
 ///
@@ -43,6 +44,13 @@ impl Slack {
     /// `Unauthenticated` if the app is not installed there.
     pub async fn probe_workspace(&self, workspace: &str) -> Result<Identity> {
         self.shared.identify(Some(workspace)).await
+    }
+
+    /// Says which way an answer would take now, and why: by the `response_url` of a slash
+    /// command, or posted. Sends nothing and uses nothing up.
+    #[must_use]
+    pub fn explain(&self, to: &Destination) -> String {
+        outbound::explain(&self.shared, to)
     }
 }
 
@@ -89,6 +97,9 @@ impl Channel for Slack {
         Some(self)
     }
     fn as_react(&self) -> Option<&dyn React> {
+        Some(self)
+    }
+    fn as_typing(&self) -> Option<&dyn Typing> {
         Some(self)
     }
     fn as_media(&self) -> Option<&dyn Media> {
@@ -144,6 +155,16 @@ impl React for Slack {
     }
     async fn unreact(&self, target: &MessageRef, emoji: &str) -> Result<()> {
         change::react(&self.shared, target, emoji, false).await
+    }
+}
+
+#[async_trait]
+impl Typing for Slack {
+    async fn start_typing(&self, to: &Destination) -> Result<()> {
+        typing::start(&self.shared, to).await
+    }
+    fn lasts(&self) -> Duration {
+        limits::STATUS
     }
 }
 

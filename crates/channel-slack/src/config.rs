@@ -8,10 +8,13 @@ use channel_core::{ChannelId, Result, Secret, Transport};
 use serde::Deserialize;
 
 use crate::PLATFORM;
+use crate::asked::Askable;
 use crate::channel::Slack;
 use crate::client::Client;
+use crate::dialogs::SubmissionJudge;
 use crate::error::bad;
 use crate::oauth::OauthApp;
+use crate::options::OptionSource;
 use crate::pacing::{Pacer, Pacing};
 use crate::shared::Shared;
 use crate::token::TokenSource;
@@ -134,6 +137,7 @@ pub struct SlackBuilder {
     source: Option<Arc<dyn TokenSource>>,
     transport: Option<Transport>,
     pacing: Option<Pacing>,
+    askable: Askable,
 }
 
 impl fmt::Debug for SlackBuilder {
@@ -151,6 +155,7 @@ impl From<SlackConfig> for SlackBuilder {
             source: None,
             transport: None,
             pacing: None,
+            askable: Askable::default(),
         }
     }
 }
@@ -172,6 +177,19 @@ impl SlackBuilder {
     /// begin with the workspace: `T0123/C0123`.
     pub fn token_source(mut self, source: Arc<dyn TokenSource>) -> Self {
         self.source = Some(source);
+        self
+    }
+
+    /// Lets this judge what people submit in dialogs, before Slack is told that it is accepted.
+    pub fn submission_judge(mut self, judge: Arc<dyn SubmissionJudge>) -> Self {
+        self.askable.judge = Some(judge);
+        self
+    }
+
+    /// Asks this what there is to choose from in menus with options of the application's own.
+    /// Their address in the app's settings is that of interactions.
+    pub fn option_source(mut self, source: Arc<dyn OptionSource>) -> Self {
+        self.askable.source = Some(source);
         self
     }
 
@@ -242,6 +260,7 @@ impl SlackBuilder {
             source,
             transport,
             pacing,
+            askable,
         } = self;
         let tokens = match (&config.bot_token, source) {
             (Some(token), None) => {
@@ -305,7 +324,7 @@ impl SlackBuilder {
         let client = Client::new(transport, &with_api(base))?;
         let pacer = Pacer::new(pacing);
         Ok(Slack::new(Arc::new(Shared::new(
-            config, client, tokens, verifier, pacer,
+            config, client, tokens, verifier, pacer, askable,
         ))))
     }
 }

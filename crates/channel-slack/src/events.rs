@@ -7,25 +7,29 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
     Acknowledge, Connection, Error, ErrorKind, Event, EventId, EventKind, Frame, Proof, Raw,
-    Received, Result, SocketRequest, Unknown, async_trait,
+    Received, Result, SocketRequest, Unknown, async_trait, timeout,
 };
 use channel_http::reconnect::{
     AckedSocket, Dial, Dialed, ReconnectSettings, ReconnectingSocket, Retired, SocketEvent,
     SocketId,
 };
+use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::asked::{self, Interacted, Outcome, Question, acknowledgement};
 use crate::client::{Credentials, Method, Payload};
 use crate::shared::Shared;
-use crate::webhook::{interaction_events, reader};
+use crate::webhook::reader;
 use crate::wire::{Envelope, Interaction, Loose, Str};
 use crate::{PLATFORM, command, limits};
 
@@ -34,6 +38,8 @@ use crate::{PLATFORM, command, limits};
 const LIFETIME: Duration = Duration::from_secs(16_200);
 /// Heartbeats are news at most this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
+/// The most questions that the application is asked at once.
+const MAX_ASKED: usize = 256;
 /// The most frames that may come before the welcome.
 const EARLY_FRAMES: usize = 64;
 
@@ -48,6 +54,7 @@ struct Wire<'a> {
     reason: Option<Str<'a>>,
     #[serde(borrow)]
     payload: Option<&'a RawValue>,
+    accepts_response_payload: Option<bool>,
 }
 
 /// What outlives a stream.
@@ -77,12 +84,27 @@ pub(crate) fn stream(shared: Arc<Shared>) -> BoxStream<'static, Result<Received>
     .boxed()
 }
 
+/// What came of a question, and the envelope that asked it.
+struct Answered {
+    socket: SocketId,
+    envelope: String,
+    outcome: Outcome,
+}
+
+/// What a stream waits for.
+enum News {
+    Answered(Answered),
+    Socket(Option<SocketEvent>),
+}
+
 /// The state of one stream.
 struct Line {
     shared: Arc<Shared>,
     generation: u64,
     wires: Option<Arc<AckedSocket>>,
     queue: VecDeque<Received>,
+    /// Questions to the application, which keep nothing else waiting.
+    asked: FuturesUnordered<BoxFuture<'static, Answered>>,
     last_item: Duration,
     failure: Option<Error>,
     ended: bool,
@@ -108,6 +130,7 @@ impl Line {
             generation,
             wires: None,
             queue: VecDeque::new(),
+            asked: FuturesUnordered::new(),
             last_item,
             failure: None,
             ended: false,
@@ -136,9 +159,15 @@ impl Line {
                 self.wires = Some(open(&self.shared));
                 continue;
             };
-            match poll_fn(|cx| wires.poll(cx)).await {
-                Some(event) => self.take(event),
-                None => self.ended = true,
+            let asked = &mut self.asked;
+            let news = poll_fn(|cx| match asked.poll_next_unpin(cx) {
+                Poll::Ready(Some(answered)) => Poll::Ready(News::Answered(answered)),
+                _ => wires.poll(cx).map(News::Socket),
+            });
+            match news.await {
+                News::Answered(it) => self.settle(it.socket, &it.envelope, it.outcome),
+                News::Socket(Some(event)) => self.take(event),
+                News::Socket(None) => self.ended = true,
             }
         }
     }
@@ -191,7 +220,10 @@ impl Line {
                 let payload = wire
                     .payload
                     .map(|raw| bytes.slice_ref(raw.get().as_bytes()));
-                self.envelope(socket, &wire.kind, envelope, payload.unwrap_or_default());
+                let payload = payload.unwrap_or_default();
+                // Slack says so where it takes no answer with the acknowledgement.
+                let is_asking = wire.accepts_response_payload != Some(false);
+                self.envelope(socket, &wire.kind, envelope, payload, is_asking);
             }
             _ => {}
         }
@@ -214,17 +246,67 @@ impl Line {
         });
     }
 
-    fn envelope(&mut self, socket: SocketId, kind: &str, envelope: &str, payload: Bytes) {
-        let events = events(&self.shared, kind, &payload).unwrap_or_else(|| {
+    fn envelope(
+        &mut self,
+        socket: SocketId,
+        kind: &str,
+        envelope: &str,
+        payload: Bytes,
+        is_asking: bool,
+    ) {
+        let read = read(&self.shared, kind, &payload).unwrap_or_else(|| {
             tracing::warn!(channel = %self.shared.info.id, "an envelope cannot be decoded");
             let id = EventId::from(format!("socket:{envelope}"));
             let unknown = EventKind::Unknown(Box::new(Unknown::new(kind, Raw::new(payload))));
-            vec![Event::new(id, self.shared.info.id.clone(), unknown)]
+            let event = Event::new(id, self.shared.info.id.clone(), unknown);
+            Interacted::Settled(Outcome::of(vec![event]))
         });
+        match read {
+            Interacted::Asked(question) if is_asking && self.asked.len() < MAX_ASKED => {
+                self.ask(socket, envelope, question);
+            }
+            Interacted::Settled(outcome)
+            | Interacted::Asked(Question {
+                otherwise: outcome, ..
+            }) => {
+                let payload = outcome.payload.filter(|_| is_asking);
+                let outcome = Outcome { payload, ..outcome };
+                self.settle(socket, envelope, outcome);
+            }
+        }
+    }
+
+    /// Lets the application think, for as long as Slack can wait.
+    fn ask(&mut self, socket: SocketId, envelope: &str, question: Question) {
+        let Question { answer, otherwise } = question;
+        let clock = Arc::clone(&self.shared.client.transport.clock);
+        let (channel, envelope) = (self.shared.info.id.clone(), envelope.to_owned());
+        let answered = async move {
+            let answer = timeout(&*clock, limits::ANSWER_WITHIN, answer).await;
+            let outcome = answer.unwrap_or_else(|_| {
+                tracing::warn!(channel = %channel, "the application did not answer in time");
+                otherwise
+            });
+            Answered {
+                socket,
+                envelope,
+                outcome,
+            }
+        };
+        self.asked.push(answered.boxed());
+    }
+
+    /// Hands the events of an envelope on; it is acknowledged when they are safe.
+    fn settle(&mut self, socket: SocketId, envelope: &str, outcome: Outcome) {
         let Some(wires) = &self.wires else {
             return;
         };
-        let frame = serde_json::json!({ "envelope_id": envelope });
+        let Outcome { events, payload } = outcome;
+        let frame = acknowledgement(envelope, payload);
+        if events.is_empty() {
+            wires.send_on(socket, Frame::text(frame.to_string()));
+            return;
+        }
         // Slack delivers again what is not acknowledged.
         let tokens = wires.begin(socket, events.len(), move |is_safe| {
             is_safe.then(|| Frame::text(frame.to_string()))
@@ -241,7 +323,7 @@ fn is_envelope(id: &str) -> bool {
 }
 
 /// What a payload says; the same as the body of a request would.
-fn events(shared: &Shared, kind: &str, payload: &Bytes) -> Option<Vec<Event>> {
+fn read(shared: &Shared, kind: &str, payload: &Bytes) -> Option<Interacted> {
     let proof = Proof::Asserted;
     let raw = Raw::new(payload.clone());
     let text = std::str::from_utf8(payload).ok()?;
@@ -267,11 +349,11 @@ fn events(shared: &Shared, kind: &str, payload: &Bytes) -> Option<Vec<Event>> {
         }
         "interactive" => {
             let wire: Interaction<'_> = serde_json::from_str(text).ok()?;
-            return interaction_events(shared, &wire, &raw, proof, now);
+            return asked::read(shared, &wire, &raw, proof, now);
         }
         _ => None,
     };
-    Some(vec![event?])
+    Some(Interacted::Settled(Outcome::of(vec![event?])))
 }
 
 fn open(shared: &Arc<Shared>) -> Arc<AckedSocket> {

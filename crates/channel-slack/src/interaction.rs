@@ -4,12 +4,15 @@
 use std::time::SystemTime;
 
 use channel_core::{
-    Action, ActionId, Chat, Event, EventId, EventKind, MessageId, Raw, ReplyTo, Sender, ThreadId,
+    Action, ActionId, Chat, Event, EventId, EventKind, MessageId, Raw, ReplyTo, Sender, TextLimit,
+    TextUnit, ThreadId,
 };
 
 use crate::address::{is_id, is_ts};
 use crate::inbound::{Reader, ReplyContext, ResponseRight, target, transport_id};
-use crate::wire::{Interaction, PressedAction};
+use crate::limits;
+use crate::options::OptionQuery;
+use crate::wire::{Interaction, PressedAction, Str, Suggestion};
 
 /// What all events of one interaction have in common.
 struct Scene<'a> {
@@ -27,29 +30,60 @@ pub(crate) fn events(
     raw: &Raw,
     now: SystemTime,
 ) -> Option<Vec<Event>> {
-    let id_of = |team: &Option<crate::wire::Team<'_>>| {
-        team.as_ref()
-            .and_then(|team| team.id.as_deref().map(str::to_owned))
-    };
-    let team = id_of(&wire.team)
-        .or_else(|| id_of(&wire.enterprise))
-        .unwrap_or_default();
-    let scene = Scene {
-        reader,
-        wire,
-        team: &team,
-        app: wire.api_app_id.as_deref().unwrap_or_default(),
-        now,
-    };
-    scene.events(raw)
+    Scene::new(reader, wire, now).events(raw)
 }
 
-impl Scene<'_> {
+/// Reads who wants to choose from what; `None` if it is not somebody of this workspace.
+pub(crate) fn query(
+    reader: Reader<'_>,
+    wire: &Interaction<'_>,
+    raw: &Raw,
+    now: SystemTime,
+) -> Option<OptionQuery> {
+    let scene = Scene::new(reader, wire, now);
+    if reader.is_other_team(scene.team) {
+        return None;
+    }
+    let (user, sender) = scene.user()?;
+    let asked: Suggestion<'_> = serde_json::from_slice(raw.as_slice()).ok()?;
+    let id = |id: Option<Str<'_>>| {
+        let id = id.map(|id| id.to_string()).unwrap_or_default();
+        let limit = TextLimit::new(limits::BLOCK_ID, TextUnit::Utf16);
+        limit.fits(&id).then_some(id)
+    };
+    let view = wire.view.as_ref();
+    let typed = asked.value.as_deref().unwrap_or_default();
+    let typed = typed.get(..typed.floor_char_boundary(limits::TYPED));
+    Some(OptionQuery {
+        chat: scene.chat(user),
+        sender,
+        action_id: id(asked.action_id)?,
+        block_id: id(asked.block_id)?,
+        callback_id: view.and_then(|view| view.callback_id.as_deref().map(str::to_owned)),
+        typed: typed.unwrap_or_default().to_owned(),
+        raw: raw.clone(),
+    })
+}
+
+impl<'a> Scene<'a> {
+    fn new(reader: Reader<'a>, wire: &'a Interaction<'a>, now: SystemTime) -> Self {
+        let id_of = |team: &'a Option<crate::wire::Team<'a>>| team.as_ref()?.id.as_deref();
+        Self {
+            reader,
+            wire,
+            team: id_of(&wire.team)
+                .or_else(|| id_of(&wire.enterprise))
+                .unwrap_or_default(),
+            app: wire.api_app_id.as_deref().unwrap_or_default(),
+            now,
+        }
+    }
+
     fn events(&self, raw: &Raw) -> Option<Vec<Event>> {
         let trigger = self.wire.trigger_id.as_deref();
         let known = match &*self.wire.kind {
             "block_actions" => {
-                let pressed = self.wire.actions.iter().take(crate::limits::ROW);
+                let pressed = self.wire.actions.iter().take(limits::ROW);
                 let events: Option<Vec<_>> = pressed.map(|it| self.pressed(it, raw)).collect();
                 events.filter(|events| !events.is_empty())
             }
@@ -174,7 +208,7 @@ impl Scene<'_> {
         let id = format!("{}:{}:{at}:{user}:{element_key}", self.app, self.team);
         let is_plain = [self.app, self.team, user]
             .iter()
-            .all(|id| id.len() <= crate::limits::ID);
+            .all(|id| id.len() <= limits::ID);
         if !is_plain {
             return None;
         }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use channel_core::{Guarantees, Limits, Rate, Redelivery, Repeat, ReplyWay, TextLimit, TextUnit};
+use channel_core::{
+    Guarantees, Limits, Rate, Redelivery, Repeat, ReplyWay, Result, TextLimit, TextUnit,
+};
+
+use crate::error::invalid;
 
 /// The longest text of a message, as it is sent: with its escapes. `chat.update` refuses
 /// more, and clients cut longer texts apart
@@ -35,6 +39,18 @@ pub(crate) const BUTTON_URL: usize = 3000;
 /// (<https://docs.slack.dev/reference/block-kit/composition-objects/option-object/>).
 pub(crate) const OPTIONS: usize = 100;
 pub(crate) const OPTION_VALUE: usize = 150;
+/// The longest `block_id`, `action_id` and `callback_id`
+/// (<https://docs.slack.dev/reference/block-kit/blocks/>).
+pub(crate) const BLOCK_ID: usize = 255;
+/// The most blocks of a dialog, its longest title and button, what it may carry along, and its
+/// size as JSON (<https://docs.slack.dev/reference/views/modal-views/>,
+/// <https://docs.slack.dev/reference/methods/views.open/>).
+pub(crate) const VIEW_BLOCKS: usize = 100;
+pub(crate) const VIEW_LABEL: usize = 24;
+pub(crate) const VIEW_METADATA: usize = 3000;
+pub(crate) const VIEW_JSON: usize = 250_000;
+/// The longest input that somebody can type into a menu that is believed, in bytes.
+pub(crate) const TYPED: usize = 3000;
 /// The longest description of a picture
 /// (<https://docs.slack.dev/reference/block-kit/blocks/image-block/>).
 pub(crate) const ALT: usize = 2000;
@@ -43,6 +59,14 @@ pub(crate) const ALT: usize = 2000;
 pub(crate) const BODY: usize = 1 << 20;
 /// The longest id of Slack's that is believed, in bytes.
 pub(crate) const ID: usize = 64;
+
+/// How long the application may think about an answer that Slack waits for. Slack waits 3 s
+/// (<https://docs.slack.dev/interactivity/handling-user-interaction/#acknowledgment_response>);
+/// the last one is for the record and the way back.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long Slack shows that an app is about something
+/// (<https://docs.slack.dev/reference/methods/assistant.threads.setStatus/>).
+pub(crate) const STATUS: Duration = Duration::from_secs(120);
 
 /// How long a `response_url` works, and how often
 /// (<https://docs.slack.dev/interactivity/handling-user-interaction/#message_responses>).
@@ -58,6 +82,20 @@ pub(crate) const STREAM_LASTS: Duration = Duration::from_secs(4 * 60);
 /// How long Slack delivers an event again: at once, after a minute, after five
 /// (<https://docs.slack.dev/apis/events-api/#error-handling>).
 pub(crate) const KEPT: Duration = Duration::from_secs(6 * 60);
+
+/// Whether a text has one character at least and `most` at most, in UTF-16 units.
+pub(crate) fn check_text(
+    what: &str,
+    text: &str,
+    most: usize,
+    operation: &'static str,
+) -> Result<()> {
+    if !text.is_empty() && TextLimit::new(most, TextUnit::Utf16).fits(text) {
+        return Ok(());
+    }
+    let message = format!("{what} has to have 1 to {most} characters");
+    Err(invalid(message, operation))
+}
 
 /// The limits that others need.
 pub(crate) fn limits() -> Limits {

@@ -15,6 +15,7 @@ use crate::client::{Method, Payload};
 use crate::error::{invalid, unsupported};
 use crate::outbound::Envelope;
 use crate::plan::{self, Post};
+use crate::shared::Shared;
 use crate::wire::Form;
 
 #[derive(Deserialize)]
@@ -244,23 +245,11 @@ impl Slack {
     ///
     /// `Invalid` if the destination has no thread.
     pub async fn set_status(&self, to: &Destination, status: &str) -> Result<()> {
-        #[derive(Serialize)]
-        struct Fields<'a> {
-            channel_id: &'a str,
-            thread_ts: &'a str,
-            status: &'a str,
-        }
         let method = Method::SetStatus;
         let at = self.address(&to.target().chat, method)?;
         let thread_ts = thread_ts(to.target().thread.as_ref())
             .ok_or_else(|| invalid("a status needs a thread", method.operation()))?;
-        let payload = Payload::json(&Fields {
-            channel_id: at.channel,
-            thread_ts,
-            status,
-        });
-        let Done {} = self.shared.call_chat(method, at, payload, None).await?;
-        Ok(())
+        set_status(&self.shared, at, thread_ts, status).await
     }
 
     fn address<'a>(&self, chat: &'a ChatId, method: Method) -> Result<Address<'a>> {
@@ -290,6 +279,29 @@ impl Slack {
             .call_chat(method, envelope.at, payload, patience)
             .await?)
     }
+}
+
+/// <https://docs.slack.dev/reference/methods/assistant.threads.setStatus/>
+pub(crate) async fn set_status(
+    shared: &Shared,
+    at: Address<'_>,
+    thread_ts: &str,
+    status: &str,
+) -> Result<()> {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        channel_id: &'a str,
+        thread_ts: &'a str,
+        status: &'a str,
+    }
+    let payload = Payload::json(&Fields {
+        channel_id: at.channel,
+        thread_ts,
+        status,
+    });
+    let method = Method::SetStatus;
+    let Done {} = shared.call_chat(method, at, payload, None).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -107,6 +107,20 @@ pub(crate) struct Posted {
     pub(crate) ts: String,
 }
 
+/// Which way an answer would take.
+pub(crate) fn explain(shared: &Shared, to: &Destination) -> String {
+    let envelope = match Envelope::new(shared, to, Method::PostMessage) {
+        Ok(envelope) => envelope,
+        Err(error) => return format!("none, because {}", error.message()),
+    };
+    let Some(right) = envelope.response() else {
+        let way = limits::POST.name;
+        return format!("{way}, because it answers no slash command");
+    };
+    let now = shared.client.transport.clock.now();
+    shared.ledger.explain(&right.url, right.since, now)
+}
+
 /// Sends a message: all its parts in order.
 pub(crate) async fn send(shared: &Shared, message: &OutboundMessage) -> Result<Receipt> {
     let method = Method::PostMessage;

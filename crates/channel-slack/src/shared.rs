@@ -9,10 +9,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::address::Address;
+use crate::asked::Askable;
 use crate::client::{Client, Credentials, Method, Payload};
 use crate::config::{SlackConfig, Tokens};
 use crate::error::{Failure, Reason};
 use crate::pacing::{Pacer, Turn};
+use crate::typing::Refusals;
 use crate::verify::Verifier;
 use crate::{PLATFORM, limits};
 
@@ -32,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) tokens: Tokens,
     pub(crate) pacer: Pacer,
     pub(crate) ledger: ReplyLedger,
+    pub(crate) askable: Askable,
+    pub(crate) no_status: Refusals,
     #[cfg(feature = "net")]
     pub(crate) link: crate::events::Link,
     me: RwLock<HashMap<Box<str>, Arc<Me>>>,
@@ -98,6 +102,7 @@ impl Shared {
         tokens: Tokens,
         verifier: Option<Verifier>,
         pacer: Pacer,
+        askable: Askable,
     ) -> Self {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
@@ -114,6 +119,8 @@ impl Shared {
             tokens,
             pacer,
             ledger: ReplyLedger::new(vec![limits::RESPONSE, limits::POST]),
+            askable,
+            no_status: Refusals::default(),
             #[cfg(feature = "net")]
             link: crate::events::Link::default(),
             me: RwLock::default(),

@@ -7,16 +7,19 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use channel_core::{
-    Accepted, Answer, Event, EventKind, Proof, Raw, Rejection, Result, Route, Unknown, Webhook,
+    Accepted, Answer, Decided, Decision, Event, EventKind, Proof, Raw, Rejection, Result, Route,
+    Unknown, Webhook,
 };
+use futures_util::FutureExt as _;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
+use crate::asked::{self, Interacted, Outcome, Question};
 use crate::channel::Slack;
 use crate::inbound::{Reader, transport_id};
 use crate::shared::Shared;
 use crate::wire::{Envelope, Form, Interaction, Loose};
-use crate::{command, interaction, limits};
+use crate::{command, limits};
 
 /// The longest challenge that is answered; Slack's have some fifty characters.
 const MAX_CHALLENGE: usize = 1024;
@@ -190,28 +193,30 @@ fn interacted(shared: &Shared, payload: &Bytes, now: SystemTime) -> Result<Accep
     let wire: Interaction<'_> =
         serde_json::from_str(text).map_err(|_| Rejection::malformed("json"))?;
     let raw = Raw::new(payload.clone());
-    let events = interaction_events(shared, &wire, &raw, Proof::Verified, now)
+    let interacted = asked::read(shared, &wire, &raw, Proof::Verified, now)
         .ok_or(Rejection::malformed("interaction"))?;
-    if &*wire.kind != "block_suggestion" {
-        return Ok(Accepted::ok(events));
-    }
-    // Whoever has options to suggest answers before us; nobody means none.
-    let mut response = Response::new(Bytes::from_static(b"{\"options\":[]}"));
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
-    Ok(Accepted::with(events, Answer::Now(response)))
+    Ok(match interacted {
+        Interacted::Settled(outcome) => {
+            let Decision {
+                events, response, ..
+            } = decision(outcome);
+            Accepted::with(events, Answer::Now(response))
+        }
+        Interacted::Asked(Question { answer, otherwise }) => {
+            let answer = answer.map(decision).boxed();
+            let decided = Decided::new(answer, limits::ANSWER_WITHIN, decision(otherwise));
+            Accepted::with(Vec::new(), Answer::Decided(Box::new(decided)))
+        }
+    })
 }
 
-/// The events of an interaction, however it came.
-pub(crate) fn interaction_events(
-    shared: &Shared,
-    wire: &Interaction<'_>,
-    raw: &Raw,
-    proof: Proof,
-    now: SystemTime,
-) -> Option<Vec<Event>> {
-    let team = wire.team.as_ref().and_then(|team| team.id.as_deref());
-    reader(shared, proof, team, |reader| {
-        interaction::events(reader, wire, raw, now)
-    })
+/// The answer to a request about an interaction.
+fn decision(outcome: Outcome) -> Decision {
+    let Some(payload) = outcome.payload else {
+        return Decision::new(outcome.events, Response::new(Bytes::new()));
+    };
+    let mut response = Response::new(Bytes::from(payload.to_string()));
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    Decision::new(outcome.events, response)
 }

@@ -16,7 +16,8 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on, on_service};
 use bytes::{Bytes, BytesMut};
 use channel_core::{
-    Accepted, Answer, Channel, Clock, Event, Held, Intake, Refused, timeout, timeout_after_turn,
+    Accepted, Answer, Channel, Clock, Decided, Event, Held, Intake, Refused, timeout,
+    timeout_after_turn,
 };
 use http::request::Parts;
 use http::{Extensions, HeaderValue, Method, StatusCode, header};
@@ -221,6 +222,7 @@ impl Mount {
                 Answer::Now(response) => Ok(response.map(whole)),
                 // Few are held, and all would have to keep room for it.
                 Answer::Held(held) => Ok(Box::pin(mount.hold(held, began)).await),
+                Answer::Decided(decided) => Ok(Box::pin(mount.decide(*decided, began)).await),
                 _ => Ok(bare(StatusCode::OK)),
             }
         }
@@ -304,11 +306,38 @@ impl Mount {
             otherwise,
             ..
         } = held;
-        let left = deadline.saturating_sub(self.clock.elapsed().saturating_sub(began));
+        let left = self.left(deadline, began);
         match timeout(self.clock.as_ref(), left, reply).await {
             Ok(Some(response)) => response.map(whole),
             Ok(None) | Err(_) => otherwise.map(whole),
         }
+    }
+
+    /// Waits for the decision about what has happened, and takes that before it is answered.
+    async fn decide(&self, decided: Decided, began: Duration) -> Response {
+        let Decided {
+            decision,
+            deadline,
+            otherwise,
+            ..
+        } = decided;
+        let left = self.left(deadline, began);
+        let decision = timeout(self.clock.as_ref(), left, decision).await;
+        let decision = decision.unwrap_or_else(|_| {
+            tracing::warn!(channel = %self.channel.info().id, "not decided in time");
+            otherwise
+        });
+        if !decision.events.is_empty()
+            && let Err(refused) = self.intake.take(decision.events).await
+        {
+            return self.no_room(&refused);
+        }
+        decision.response.map(whole)
+    }
+
+    /// What is left of the time that a platform waits.
+    fn left(&self, deadline: Duration, began: Duration) -> Duration {
+        deadline.saturating_sub(self.clock.elapsed().saturating_sub(began))
     }
 
     fn upgrade(&self, mut request: Request) -> Response {

@@ -154,6 +154,22 @@ pub enum Action {
         /// What was filled in.
         values: Value,
     },
+    /// [`Slack::suggest`], or [`Slack::suggest_in_view`].
+    Suggest {
+        /// The channel of the message.
+        channel: Option<String>,
+        /// Who types.
+        user: String,
+        /// The message.
+        ts: Option<String>,
+        /// In place of a message.
+        view: Option<String>,
+        /// The menu.
+        action_id: String,
+        /// What is typed.
+        #[serde(default)]
+        typed: String,
+    },
     /// [`Slack::dismiss`].
     Dismiss {
         /// The view.
@@ -248,6 +264,7 @@ impl Slack {
             Action::Resend { app, event_id } => json!({"known": self.resend(&app, &event_id)}),
             Action::Press { .. }
             | Action::Submit { .. }
+            | Action::Suggest { .. }
             | Action::Command { .. }
             | Action::Shortcut { .. } => json!({"interaction": self.interact(action)?}),
             other => {
@@ -272,6 +289,20 @@ impl Slack {
                 _ => Err(ActionError::UnknownMessage),
             },
             Action::Submit { view, values } => self.submit(&view, &values),
+            Action::Suggest {
+                channel,
+                user,
+                ts,
+                view,
+                action_id,
+                typed,
+            } => match (view, channel, ts) {
+                (Some(view), ..) => self.suggest_in_view(&view, &action_id, &typed),
+                (None, Some(channel), Some(ts)) => {
+                    self.suggest(&channel, &user, &ts, &action_id, &typed)
+                }
+                _ => Err(ActionError::UnknownMessage),
+            },
             Action::Command {
                 app,
                 channel,

@@ -25,6 +25,12 @@ impl State {
             }
         }
         conversation.messages.insert(ts.clone(), message.clone());
+        // What an app is about to say is said.
+        if message.bot.is_some()
+            && let Some(root) = &message.thread_ts
+        {
+            self.statuses.remove(&(channel.to_owned(), root.clone()));
+        }
         let mut event = self.message_json(channel, &message);
         if message.subtype == Some("thread_broadcast")
             && let Some(root) = message.thread_ts.as_deref()

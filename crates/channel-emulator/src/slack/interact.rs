@@ -236,6 +236,7 @@ impl State {
                 let done = match interaction.kind {
                     "slash_command" => self.command_answered(&interaction, &answer),
                     "view_submission" => self.submission_answered(&interaction, &answer),
+                    "block_suggestion" => check::offer(&answer).map_err(|_| "invalid_options"),
                     _ => Ok(()),
                 };
                 if let Err(error) = done
@@ -300,7 +301,12 @@ impl State {
             }
             (Some("errors"), _) => {
                 let errors = answer.get("errors").and_then(Value::as_object);
-                if errors.is_none_or(serde_json::Map::is_empty) {
+                let inputs = check::inputs(&view);
+                let is_shown = |(block, text): (&String, &Value)| {
+                    inputs.contains(block.as_str())
+                        && text.as_str().is_some_and(|it| !it.is_empty())
+                };
+                if errors.is_none_or(|errors| errors.is_empty() || !errors.iter().all(is_shown)) {
                     return Err("invalid_response_action");
                 }
             }
@@ -310,6 +316,10 @@ impl State {
             }
             (Some("push"), Some(next)) => {
                 check::view(next, "modal").map_err(|_| "invalid_view")?;
+                let root = known.text("root_view_id");
+                if self.stacked(&root) >= super::methods::views::MAX_STACK {
+                    return Err("push_limit_reached");
+                }
                 self.show(
                     (&known.app, &known.team),
                     &known.user,

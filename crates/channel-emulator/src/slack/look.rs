@@ -113,7 +113,10 @@ impl Slack {
     #[must_use]
     pub fn status(&self, channel: &str, thread: &str) -> Option<String> {
         let key = (channel.to_owned(), thread.to_owned());
-        self.quietly(|state| state.statuses.get(&key).cloned())
+        self.quietly(|state| {
+            let (status, until_ms) = state.statuses.get(&key)?;
+            (state.now_ms < *until_ms).then(|| status.clone())
+        })
     }
 
     /// The bytes of a file.

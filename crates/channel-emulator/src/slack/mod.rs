@@ -19,6 +19,7 @@ mod people;
 mod serve;
 mod sockets;
 mod state;
+mod suggest;
 mod view;
 mod world;
 

@@ -42,8 +42,8 @@ pub(crate) struct State {
     pub(crate) scheduled: BTreeMap<String, Scheduled>,
     pub(crate) ephemerals: VecDeque<(String, Message)>,
     pub(crate) views: BTreeMap<String, View>,
-    /// Status of assistant threads by channel and thread.
-    pub(crate) statuses: BTreeMap<(String, String), String>,
+    /// Status of assistant threads by channel and thread, and until when it is shown.
+    pub(crate) statuses: BTreeMap<(String, String), (String, i64)>,
     pub(crate) triggers: BTreeMap<String, Trigger>,
     pub(crate) response_urls: BTreeMap<String, ResponseUrl>,
     pub(crate) interactions: VecDeque<Interaction>,

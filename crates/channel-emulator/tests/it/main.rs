@@ -24,6 +24,7 @@ mod line_sending;
 mod line_webhook;
 mod slack_api;
 mod slack_events;
+mod slack_menus;
 mod slack_oauth;
 mod slack_socket;
 mod slack_web;

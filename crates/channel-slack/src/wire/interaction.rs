@@ -202,6 +202,18 @@ impl Selected<'_> {
     }
 }
 
+/// A menu that wants options
+/// (<https://docs.slack.dev/reference/interaction-payloads/block_suggestion-payload/>).
+#[derive(Debug, Deserialize)]
+pub(crate) struct Suggestion<'a> {
+    #[serde(borrow)]
+    pub(crate) action_id: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) block_id: Option<Str<'a>>,
+    #[serde(borrow)]
+    pub(crate) value: Option<Str<'a>>,
+}
+
 type Values<'a> = BTreeMap<String, BTreeMap<String, Selected<'a>>>;
 
 #[derive(Debug, Deserialize)]

@@ -7,5 +7,5 @@ mod text;
 
 pub(crate) use event::{Envelope, Event, File, Loose};
 pub(crate) use form::Form;
-pub(crate) use interaction::{Interaction, PressedAction, State, Team};
+pub(crate) use interaction::{Interaction, PressedAction, State, Suggestion, Team};
 pub(crate) use text::Str;

@@ -80,7 +80,6 @@ impl FakePlatform for Platform {
             Ability::Webhook,
             Ability::Events,
             Ability::SocketServer,
-            Ability::Typing,
             Ability::Commands,
         ];
         let all = Ability::ALL.into_iter();

@@ -1,5 +1,6 @@
 //! End to end over real connections, against the emulator that Slack's own SDKs certify.
 
+mod answers;
 mod dialogs;
 mod refreshes;
 
@@ -37,9 +38,18 @@ impl World {
     }
 
     pub(crate) async fn with(config: SlackConfig) -> Self {
+        let app = NewApp::new("kit", "secret").socket_mode(APP_TOKEN);
+        Self::of(config, app).await
+    }
+
+    /// One whose app takes requests, as soon as it has said where.
+    pub(crate) async fn hooked() -> Self {
+        Self::of(SlackConfig::default(), NewApp::new("kit", "secret")).await
+    }
+
+    async fn of(config: SlackConfig, app: NewApp) -> Self {
         let server = Emulator::start(config).await.unwrap();
         let team = server.workspace("Kit");
-        let app = NewApp::new("kit", "secret").socket_mode(APP_TOKEN);
         let app = server.add_app(&app).unwrap();
         let bot = server.install(&app, &team, TOKEN).unwrap();
         let ada = server.user(&team, "Ada").unwrap();
@@ -551,42 +561,4 @@ async fn slacks_refusals_are_named_after_what_to_do() {
     let message = OutboundMessage::new(Target::chat(world.general.as_str()), "x");
     let error = channel.send(&message).await.unwrap_err();
     assert_eq!(error.code(), Some("is_archived"));
-}
-
-#[tokio::test]
-async fn a_lost_socket_and_a_silent_one_lose_nothing() {
-    let config = SlackConfig::default().ack_timeout(Duration::from_millis(200));
-    let retries = [
-        Duration::ZERO,
-        Duration::from_millis(300),
-        Duration::from_secs(1),
-    ];
-    let world = World::with(config.retries(&retries)).await;
-    let channel = world.channel();
-    let mut inbox = Inbox::open(&channel).await;
-    world.says("not acknowledged");
-    let first = loop {
-        let received = inbox.item().await;
-        if received.message().is_some() {
-            break received;
-        }
-    };
-    // Dropped without an acknowledgement, it comes again by the same socket.
-    let id = first.event().unwrap().id.clone();
-    drop(first);
-    assert_eq!(inbox.event().await.id, id);
-    world.server.cut_sockets(&world.app);
-    world.says("while it was away");
-    // Copies of the first one, sent before its acknowledgement was there, have the same id.
-    loop {
-        let event = inbox.event().await;
-        if event.id != id {
-            assert_eq!(event.message().unwrap().text, "while it was away");
-            break;
-        }
-    }
-    let acked = world.server.wait_for(PATIENCE, |slack| {
-        (slack.pending(&world.app) == 0).then_some(())
-    });
-    acked.await.unwrap();
 }

@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) queue: Vec<(String, Value)>,
     pub(crate) peers: Vec<Arc<FakePeer>>,
     pub(crate) acked: Vec<String>,
+    /// What each of them was acknowledged with.
+    pub(crate) payloads: Vec<Value>,
     next_ts: u64,
     next_id: u64,
 }
@@ -193,7 +195,7 @@ impl Fake {
     /// Delivers an envelope over the socket.
     pub(crate) fn push(&self, kind: &str, payload: Value) -> String {
         let envelope = format!("e-{}", self.id());
-        let frame = json!({"envelope_id": envelope, "type": kind, "payload": payload, "accepts_response_payload": false});
+        let frame = json!({"envelope_id": envelope, "type": kind, "payload": payload, "accepts_response_payload": kind != "events_api"});
         let mut state = self.state.lock().unwrap();
         state.queue.push((envelope.clone(), frame.clone()));
         if let Some(peer) = state.peers.last() {
@@ -232,6 +234,7 @@ impl Fake {
                     let mut state = self.state.lock().unwrap();
                     state.queue.retain(|(known, _)| known != id);
                     state.acked.push(id.to_owned());
+                    state.payloads.push(ack["payload"].clone());
                 }
                 Frame::Ping(payload) => peer.send(Frame::Pong(payload)),
                 _ => {}

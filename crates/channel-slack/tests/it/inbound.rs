@@ -13,7 +13,7 @@ use crate::fake::{ADA, BOT, Fake, GROUP, ROOT, direct, envelope, grouped, percen
 
 const TS: &str = "1700000000.000100";
 
-fn receive(slack: &Slack, request: Request<bytes::Bytes>, fake: &Fake) -> Vec<Event> {
+pub(crate) fn receive(slack: &Slack, request: Request<bytes::Bytes>, fake: &Fake) -> Vec<Event> {
     slack.receive(&request, fake.now()).unwrap().events
 }
 

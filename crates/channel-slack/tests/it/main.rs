@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, and hands JSON over as it is written"
 )]
 
+mod asked;
 mod conformance;
 mod emulator;
 mod fake;
@@ -20,5 +21,7 @@ mod secrets;
 mod socket;
 mod stream;
 mod tokens;
+mod typing;
 mod verify;
+mod ways;
 mod workspaces;

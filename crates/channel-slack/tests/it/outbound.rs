@@ -445,7 +445,7 @@ fn a_thread_is_read_from_its_end() {
     });
 }
 
-fn asked(fake: &Fake, slack: &Slack) -> channel_core::Message {
+pub(crate) fn asked(fake: &Fake, slack: &Slack) -> channel_core::Message {
     let request = fake.signed(
         "/slack/commands",
         "application/x-www-form-urlencoded",

@@ -16,14 +16,14 @@ use serde_json::json;
 use crate::conformance::press;
 use crate::fake::{APP_TOKEN, BOT, DIRECT, Fake, GROUP, direct, envelope, grouped};
 
-type Stream = BoxStream<'static, Result<Received>>;
+pub(crate) type Stream = BoxStream<'static, Result<Received>>;
 
 fn slack(fake: &Fake) -> Slack {
     fake.builder().app_token(APP_TOKEN).build().unwrap()
 }
 
 /// The next event, news left out.
-async fn next(stream: &mut Stream) -> Received {
+pub(crate) async fn next(stream: &mut Stream) -> Received {
     loop {
         let received = stream.next().await.unwrap().unwrap();
         if !matches!(received.event().unwrap().kind, EventKind::Connection(_)) {

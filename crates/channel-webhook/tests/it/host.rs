@@ -129,6 +129,63 @@ async fn a_held_answer_is_given_up_at_its_deadline() {
     assert!(answer.ends_with("otherwise"), "{answer}");
 }
 
+fn to_be_decided() -> String {
+    format!(
+        "POST /decided HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{SECRET}Content-Length: 2\r\n\r\n{{}}"
+    )
+}
+
+/// Says whether a request is good, and gives its answer.
+async fn decide(site: &Site, is_good: bool) -> String {
+    let deciding = async {
+        loop {
+            let asked = site.stub.decided.lock().unwrap().take();
+            if let Some(decide) = asked {
+                assert_eq!(site.taken(), 0, "nothing has happened before the decision");
+                decide.send(is_good).unwrap();
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (answer, ()) = tokio::join!(site.talk(to_be_decided()), deciding);
+    answer
+}
+
+#[tokio::test]
+async fn what_is_refused_has_not_happened_and_what_is_accepted_is_taken_first() {
+    let site = Site::open().await;
+    assert!(decide(&site, false).await.ends_with("refused"));
+    assert_eq!(site.taken(), 0);
+    // No room: the platform is not told that it was accepted.
+    *site.intake.refuse.lock().unwrap() = Some(failed());
+    assert_eq!(status_of(&decide(&site, true).await), 503);
+    assert_eq!(site.taken(), 0);
+    assert!(decide(&site, true).await.ends_with("accepted"));
+    assert_eq!(site.taken(), 1);
+}
+
+#[tokio::test]
+async fn a_decision_that_takes_too_long_is_made_without_it() {
+    let site = Site::open().await;
+    let asking = site.talk(to_be_decided());
+    let ringing = async {
+        while site.stub.decided.lock().unwrap().is_none() {
+            tokio::task::yield_now().await;
+        }
+        loop {
+            site.clock.ring();
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = asking => answer,
+        () = ringing => unreachable!(),
+    };
+    assert!(answer.ends_with("otherwise"), "{answer}");
+    assert_eq!(site.taken(), 1);
+}
+
 #[tokio::test]
 async fn a_body_that_never_ends_is_given_up() {
     let site = Site::open().await;

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use channel_core::{
-    Accepted, Answer, BoxSocket, Channel, ChannelId, ChannelInfo, Clock, Error, ErrorKind, Event,
-    EventId, EventKind, Held, Identity, Intake, Limits, OutboundMessage, Platform, Raw, Receipt,
-    Refused, Rejection, Result, Route, SocketServer, TextLimit, TextUnit, Unknown, Upgrade,
-    Webhook, async_trait,
+    Accepted, Answer, BoxSocket, Channel, ChannelId, ChannelInfo, Clock, Decided, Decision, Error,
+    ErrorKind, Event, EventId, EventKind, Held, Identity, Intake, Limits, OutboundMessage,
+    Platform, Raw, Receipt, Refused, Rejection, Result, Route, SocketServer, TextLimit, TextUnit,
+    Unknown, Upgrade, Webhook, async_trait,
 };
 use channel_webhook::{Host, Server, ServerConfig};
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
@@ -24,6 +24,8 @@ pub(crate) struct Stub {
     routes: Vec<Route>,
     sockets: Vec<String>,
     pub(crate) held: Mutex<Option<oneshot::Sender<&'static str>>>,
+    /// Whether the request that is being decided about is accepted.
+    pub(crate) decided: Mutex<Option<oneshot::Sender<bool>>>,
 }
 
 impl Stub {
@@ -37,10 +39,12 @@ impl Stub {
             routes: vec![
                 Route::post("/hook", 1000),
                 Route::post("/held", 1000),
+                Route::post("/decided", 1000),
                 Route::get("/info"),
             ],
             sockets: vec!["/ws".to_owned()],
             held: Mutex::new(None),
+            decided: Mutex::new(None),
         })
     }
 }
@@ -100,6 +104,24 @@ impl Webhook for Stub {
             let otherwise = http::Response::new(Bytes::from_static(b"otherwise"));
             let held = Held::new(reply, Duration::from_secs(5), otherwise);
             return Ok(Accepted::with(vec![event], Answer::Held(held)));
+        }
+        if request.uri().path() == "/decided" {
+            let (decide, decided) = oneshot::channel();
+            *self.decided.lock().unwrap() = Some(decide);
+            let answer = |text: &'static str| http::Response::new(Bytes::from(text));
+            let accepted = event.clone();
+            let decision = decided
+                .map(move |is_good| match is_good {
+                    Ok(true) => Decision::new(vec![accepted], answer("accepted")),
+                    _ => Decision::new(Vec::new(), answer("refused")),
+                })
+                .boxed();
+            let otherwise = Decision::new(vec![event], answer("otherwise"));
+            let decided = Decided::new(decision, Duration::from_secs(2), otherwise);
+            return Ok(Accepted::with(
+                Vec::new(),
+                Answer::Decided(Box::new(decided)),
+            ));
         }
         Ok(Accepted::ok(vec![event]))
     }

@@ -38,16 +38,7 @@ pub(super) fn element<'a>(
         }
         Some("static_select" | "multi_static_select") => {
             let has_groups = part.get("option_groups").is_some();
-            options(at, part, 100, !has_groups, faults);
-            for (index, group) in faults
-                .list(at, part, "option_groups", 100, false)
-                .iter()
-                .enumerate()
-            {
-                let at = format!("{at}/option_groups/{index}");
-                faults.text_object(&at, group, "label", 75, (true, false));
-                options(&at, group, 100, true, faults);
-            }
+            choices(at, part, !has_groups, faults);
         }
         Some("overflow") => options(at, part, 5, true, faults),
         Some("checkboxes" | "radio_buttons") => options(at, part, 10, true, faults),
@@ -74,6 +65,18 @@ pub(super) fn element<'a>(
         ) => {}
         Some(_) => faults.add(at, "unsupported type"),
         None => faults.add(at, "missing required field: type"),
+    }
+}
+
+/// Options, or groups of them.
+/// <https://docs.slack.dev/reference/block-kit/composition-objects/option-group-object/>
+pub(super) fn choices(at: &str, part: &Value, required: bool, faults: &mut Faults) {
+    options(at, part, 100, required, faults);
+    let groups = faults.list(at, part, "option_groups", 100, false);
+    for (index, group) in groups.iter().enumerate() {
+        let at = format!("{at}/option_groups/{index}");
+        faults.text_object(&at, group, "label", 75, (true, false));
+        options(&at, group, 100, true, faults);
     }
 }
 

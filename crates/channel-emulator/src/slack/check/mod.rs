@@ -177,6 +177,25 @@ pub(crate) fn view(view: &Value, kind: &str) -> Result<(), ApiError> {
     faults.end("invalid_arguments")
 }
 
+/// Checks what an app offers in a menu; nothing is an offer too.
+pub(crate) fn offer(answer: &Value) -> Result<(), ApiError> {
+    let mut faults = Faults::default();
+    if answer.get("options").is_none() && answer.get("option_groups").is_none() {
+        faults.add("/options", "missing required field: options");
+    }
+    element::choices("", answer, false, &mut faults);
+    faults.end("invalid_options")
+}
+
+/// The ids of the blocks in which something can be filled in.
+pub(crate) fn inputs(view: &Value) -> BTreeSet<&str> {
+    let blocks = view.get("blocks").and_then(Value::as_array);
+    let inputs = blocks.into_iter().flatten().filter(|it| is(it, "input"));
+    inputs
+        .filter_map(|it| it.get("block_id").and_then(Value::as_str))
+        .collect()
+}
+
 fn is(value: &Value, kind: &str) -> bool {
     value.get("type").and_then(Value::as_str) == Some(kind)
 }

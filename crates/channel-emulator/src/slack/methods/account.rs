@@ -113,6 +113,9 @@ pub(crate) fn team_info(call: &mut Call<'_>) -> Answer {
     )
 }
 
+/// How long a status is shown when no message follows.
+const STATUS_LASTS_MS: i64 = 120_000;
+
 /// <https://docs.slack.dev/reference/methods/assistant.threads.setStatus/>
 pub(crate) fn set_status(call: &mut Call<'_>) -> Answer {
     let wanted = call.params.required("channel_id")?;
@@ -130,7 +133,9 @@ pub(crate) fn set_status(call: &mut Call<'_>) -> Answer {
     if status.is_empty() {
         call.state.statuses.remove(&(channel, thread));
     } else {
-        call.state.statuses.insert((channel, thread), status);
+        let until_ms = call.state.now_ms.saturating_add(STATUS_LASTS_MS);
+        let shown = (status, until_ms);
+        call.state.statuses.insert((channel, thread), shown);
     }
     Ok(json!({}))
 }

@@ -9,7 +9,7 @@ use crate::slack::events::set;
 use crate::slack::state::{State, bound};
 
 /// Views on top of each other. <https://docs.slack.dev/surfaces/modals/#view-stack>
-const MAX_STACK: usize = 3;
+pub(crate) const MAX_STACK: usize = 3;
 
 /// A modal or a home tab that a person sees.
 #[derive(Debug, Clone)]
@@ -48,9 +48,7 @@ pub(crate) fn push(call: &mut Call<'_>) -> Answer {
         .get(&from)
         .map(|view| view.text("root_view_id"));
     let root = root.ok_or_else(|| ApiError::new("not_found"))?;
-    let views = call.state.views.values();
-    let stacked = views.filter(|view| view.open && view.text("root_view_id") == root);
-    if stacked.count() >= MAX_STACK {
+    if call.state.stacked(&root) >= MAX_STACK {
         return Err(ApiError::new("push_limit_reached"));
     }
     let (app, team) = (call.token.app.clone(), call.token.team.clone());
@@ -148,6 +146,13 @@ fn answer(call: &Call<'_>, id: &str) -> Answer {
 }
 
 impl State {
+    /// How many views lie on top of each other, the one at the bottom included.
+    pub(crate) fn stacked(&self, root: &str) -> usize {
+        let stack = self.views.values();
+        let stack = stack.filter(|view| view.open && view.text("root_view_id") == root);
+        stack.count()
+    }
+
     /// Shows a new view to a person, on top of another one or as a root; gives its id.
     pub(crate) fn show(
         &mut self,

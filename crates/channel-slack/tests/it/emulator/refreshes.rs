@@ -77,3 +77,41 @@ fn openings(slack: &Emulator) -> usize {
         .filter(|call| call.method == "apps.connections.open")
         .count()
 }
+
+#[tokio::test]
+async fn a_lost_socket_and_a_silent_one_lose_nothing() {
+    let config = SlackConfig::default().ack_timeout(Duration::from_millis(200));
+    let retries = [
+        Duration::ZERO,
+        Duration::from_millis(300),
+        Duration::from_secs(1),
+    ];
+    let world = World::with(config.retries(&retries)).await;
+    let channel = world.channel();
+    let mut inbox = Inbox::open(&channel).await;
+    world.says("not acknowledged");
+    let first = loop {
+        let received = inbox.item().await;
+        if received.message().is_some() {
+            break received;
+        }
+    };
+    // Dropped without an acknowledgement, it comes again by the same socket.
+    let id = first.event().unwrap().id.clone();
+    drop(first);
+    assert_eq!(inbox.event().await.id, id);
+    world.server.cut_sockets(&world.app);
+    world.says("while it was away");
+    // Copies of the first one, sent before its acknowledgement was there, have the same id.
+    loop {
+        let event = inbox.event().await;
+        if event.id != id {
+            assert_eq!(event.message().unwrap().text, "while it was away");
+            break;
+        }
+    }
+    let acked = world.server.wait_for(PATIENCE, |slack| {
+        (slack.pending(&world.app) == 0).then_some(())
+    });
+    acked.await.unwrap();
+}
