@@ -399,6 +399,31 @@ async fn a_press_that_comes_again_is_one_event_and_a_second_press_is_another() {
         .await;
 }
 
+/// A union id is another name of the same person, and no staff id: nobody is taken for a member of
+/// the staff by the looks of an id.
+#[tokio::test]
+async fn who_presses_by_a_union_id_is_no_member_of_the_staff() {
+    let fake = Fake::new();
+    fake.transport
+        .clock
+        .clone()
+        .drive(async {
+            let (_channel, mut stream) = ready_with(&fake, fake.carded()).await;
+            for (kind, account) in [(json!(1), "staff1"), (json!("2"), "union:staff1")] {
+                let mut press = press("track1", Some(GROUP), "yes");
+                press["userIdType"] = kind;
+                fake.push("CALLBACK", PRESSES, &press);
+                let received = next(&mut stream).await;
+                let EventKind::Action(action) = &received.event().unwrap().kind else {
+                    panic!("{received:?}");
+                };
+                let sender = action.sender.account.to_string();
+                assert_eq!(sender, format!("dingtalk:corp1:{account}"));
+            }
+        })
+        .await;
+}
+
 /// Another process knows nothing of what came before but what is stored, and that goes by the id.
 #[tokio::test]
 async fn a_press_that_comes_again_by_its_name_is_the_same_event_to_another_process() {
@@ -482,11 +507,6 @@ async fn a_second_stream_takes_over_and_close_leaves_nothing_unsaid() {
 async fn a_dropped_channel_leaves_no_connection() {
     let fake = Fake::new();
     let crowd = &fake.transport.crowd;
-    let drill = leaves_nothing(
-        crowd,
-        1,
-        async || ready(&fake).await,
-        || latest(&fake).cut(),
-    );
+    let drill = leaves_nothing(crowd, 1, || ready(&fake), || latest(&fake).cut());
     fake.transport.clock.drive(drill).await;
 }
