@@ -510,7 +510,7 @@ fn a_session_that_ends_while_it_is_resumed_is_begun_anew() {
 #[test]
 fn a_dropped_channel_leaves_no_connection() {
     let fake = Fake::new();
-    let ready = async || {
+    let ready = || async {
         let channel = fake.channel();
         let mut watch = Watch::new(&fake, &channel);
         watch.run(SECOND * 5).await;

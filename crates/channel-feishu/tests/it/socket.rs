@@ -266,11 +266,6 @@ async fn a_second_stream_takes_over_and_close_leaves_nothing_unsaid() {
 async fn a_dropped_channel_leaves_no_connection() {
     let fake = Fake::new();
     let crowd = &fake.transport.crowd;
-    let drill = leaves_nothing(
-        crowd,
-        1,
-        async || ready(&fake).await,
-        || latest(&fake).cut(),
-    );
+    let drill = leaves_nothing(crowd, 1, || ready(&fake), || latest(&fake).cut());
     fake.transport.clock.drive(drill).await;
 }

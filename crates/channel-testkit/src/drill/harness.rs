@@ -81,8 +81,8 @@ impl Hurry {
 /// # Panics
 ///
 /// If a promise was broken.
-pub async fn outlive<R: Rig>(
-    rig: impl AsyncFn() -> R,
+pub async fn outlive<R: Rig, F: Future<Output = R> + Send>(
+    rig: impl Fn() -> F + Send + Sync,
     faults: &[Fault],
     scale: Scale,
 ) -> Vec<(R, Verdict)> {
@@ -105,12 +105,14 @@ pub async fn outlive<R: Rig>(
 /// # Panics
 ///
 /// If a connection is left, or was not kept.
-pub async fn leaves_nothing<C>(
+pub async fn leaves_nothing<C: Send, F>(
     crowd: &Crowd,
     kept: usize,
-    ready: impl AsyncFn() -> (C, BoxStream<'static, Result<Received>>),
-    cut: impl FnOnce(),
-) {
+    ready: impl Fn() -> F + Send + Sync,
+    cut: impl FnOnce() + Send,
+) where
+    F: Future<Output = (C, BoxStream<'static, Result<Received>>)> + Send,
+{
     let (channel, stream) = ready().await;
     drop(stream);
     assert_eq!(crowd.members(), kept, "answers may be due");
@@ -122,11 +124,10 @@ pub async fn leaves_nothing<C>(
         let received = stream.next().await;
         let received = received.and_then(Result::ok);
         let event = received.as_ref().and_then(Received::event);
-        let event = event.map(|event| &event.kind);
-        match event {
-            Some(EventKind::Connection(Connection::Lost { .. })) => break,
-            Some(_) => {}
-            None => panic!("the stream has ended instead of losing its connection"),
+        assert!(event.is_some(), "the stream has ended instead");
+        let kind = event.map(|event| &event.kind);
+        if matches!(kind, Some(EventKind::Connection(Connection::Lost { .. }))) {
+            break;
         }
     }
     drop((stream, channel));
