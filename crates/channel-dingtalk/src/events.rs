@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use channel_core::{
@@ -32,6 +32,9 @@ use crate::shared::{Shared, lock};
 /// by itself: every 20 to 30 s as connectors measured. Pongs of the transport prove nothing
 /// about the platform behind it.
 const SILENCE: Duration = Duration::from_secs(80);
+/// How long after a notice the next connection may come without anything missing: DingTalk delivers
+/// nothing by the old one meanwhile, and does not say that it keeps it.
+const IN_TIME: Duration = Duration::from_secs(2);
 /// Signs of life are news at most this often.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
 /// How many events may be with the application; more are not answered and come again.
@@ -77,6 +80,9 @@ struct Line {
     last_item: Duration,
     /// When the platform last said something on the present socket; `None` without one.
     heard: Option<Duration>,
+    /// Since when nothing may have come although a socket is there, by both clocks: a notice, or
+    /// the last word before a silence.
+    missing: Option<(Duration, SystemTime)>,
     /// Presses whose answer is due, in order.
     presses: VecDeque<(Duration, String)>,
     alarm: Alarm,
@@ -106,6 +112,7 @@ impl Line {
             queue: VecDeque::new(),
             last_item: now,
             heard: None,
+            missing: None,
             presses: VecDeque::new(),
             alarm: Alarm::default(),
             failure: None,
@@ -170,9 +177,10 @@ impl Line {
         while let Some((_, press)) = self.presses.pop_front_if(|(at, _)| *at <= now) {
             self.shared.presses.expire(&press);
         }
-        let is_silent = self.heard.is_some_and(|heard| now >= heard + SILENCE);
-        if is_silent && self.beats() {
+        let silent = self.heard.filter(|heard| now >= *heard + SILENCE);
+        if let Some(heard) = silent.filter(|_| self.beats()) {
             self.heard = None;
+            self.misses(heard);
             socket.with(ReconnectingSocket::reconnect);
         }
     }
@@ -190,13 +198,42 @@ impl Line {
         }
     }
 
+    fn gap(&mut self, since: SystemTime) {
+        let missing = self.missing.take().map(|(_, wall)| wall);
+        let since = missing.map_or(since, |missing| missing.min(since));
+        self.news(Connection::Gap {
+            since,
+            cause: "dingtalk may have sent events while nobody was there".to_owned(),
+        });
+    }
+
+    /// The next connection has taken over: at once after a notice, or after a while in which
+    /// nothing came.
+    fn replaced(&mut self) {
+        let now = self.shared.elapsed();
+        let late = |(at, _): &(Duration, SystemTime)| now.saturating_sub(*at) > IN_TIME;
+        if let Some((_, since)) = self.missing.take().filter(late) {
+            self.gap(since);
+        }
+    }
+
+    /// Nothing may have come since a moment of the monotonic clock.
+    fn misses(&mut self, since: Duration) {
+        let clock = &self.shared.client.transport.clock;
+        let ago = clock.elapsed().saturating_sub(since);
+        let wall = clock.now().checked_sub(ago).unwrap_or(UNIX_EPOCH);
+        self.missing.get_or_insert((since, wall));
+    }
+
     fn take(&mut self, socket: &Arc<AckedSocket>, event: SocketEvent) {
         if let Some(news) = event.news() {
             self.news(news);
         }
         match event {
-            SocketEvent::Opened { .. } | SocketEvent::Replaced { .. } => {
+            SocketEvent::Opened { .. } => self.heard = Some(self.shared.elapsed()),
+            SocketEvent::Replaced { .. } => {
                 self.heard = Some(self.shared.elapsed());
+                self.replaced();
             }
             SocketEvent::Lost { socket: id, .. } => {
                 self.heard = None;
@@ -214,10 +251,7 @@ impl Line {
             } if !self.beats() => self.alive(),
             // Nothing says that what was sent meanwhile comes again, and some have seen that
             // it does not.
-            SocketEvent::Gap { since } => self.news(Connection::Gap {
-                since,
-                cause: "dingtalk may have sent events while nobody was there".to_owned(),
-            }),
+            SocketEvent::Gap { since } => self.gap(since),
             SocketEvent::Ended { error } => self.failure = Some(error),
             _ => {}
         }
@@ -260,6 +294,7 @@ impl Line {
                 reply("{}");
                 // From now on nothing comes here any more.
                 if is_present {
+                    self.misses(self.shared.elapsed());
                     socket.with(ReconnectingSocket::replace);
                 }
             }

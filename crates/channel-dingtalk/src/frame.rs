@@ -53,6 +53,12 @@ impl<'a> Frame<'a> {
         self.headers.topic.as_deref().unwrap_or_default()
     }
 
+    /// Whether nothing comes by this connection any more.
+    #[cfg(feature = "net")]
+    pub(crate) fn is_notice(&self) -> bool {
+        self.kind.as_deref() == Some("SYSTEM") && self.topic() == DISCONNECT
+    }
+
     /// The id under which a frame is answered.
     pub(crate) fn message_id(&self) -> Option<&str> {
         let id = self.headers.message_id.as_deref();

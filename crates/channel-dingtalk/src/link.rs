@@ -4,8 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use channel_core::{Backoff, Error, ErrorKind, Frame, Result, SocketRequest, async_trait};
+use channel_core::{
+    Backoff, BoxSocket, Error, ErrorKind, Frame, Result, SocketRequest, async_trait,
+};
 use channel_http::reconnect::{Dial, Dialed, ReconnectSettings};
+use futures_util::{SinkExt as _, StreamExt as _};
 use http::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -14,16 +17,17 @@ use serde_json::{Value, json};
 use crate::PLATFORM;
 use crate::client::Payload;
 use crate::error::{CREDENTIALS, Failure, Reason, UNPUBLISHED};
-use crate::frame::{CARDS, MESSAGES};
+use crate::frame::{CARDS, Frame as Said, MESSAGES};
 use crate::shared::Shared;
 
 const OPERATION: &str = "open stream";
 /// The largest frame, in bytes.
 const MAX_FRAME: usize = 1 << 20;
-/// How long opening may take, from the ticket to the handshake.
+/// How long opening may take, from the ticket to the first sign of life.
 const OPEN: Duration = Duration::from_secs(15);
-/// How long a connection may be silent on the wire. It is asked after each third of it.
-const WIRE_SILENCE: Duration = Duration::from_secs(60);
+/// How long a connection may be silent on the wire: twice the shortest pace at which DingTalk was
+/// seen to say something by itself. It is asked after each third of it.
+const WIRE_SILENCE: Duration = Duration::from_secs(40);
 /// How long a replaced connection stays open: DingTalk keeps one that it has given notice to for
 /// about ten seconds.
 const OVERLAP: Duration = Duration::from_secs(10);
@@ -104,7 +108,39 @@ impl Dial for Door {
         let mut request = SocketRequest::new(request);
         request.max_message = MAX_FRAME;
         let connect = shared.client.transport.sockets.connect(request);
-        Ok(Dialed::new(connect.await.map_err(handshake_error)?))
+        let mut socket = connect.await.map_err(handshake_error)?;
+        let first = proof(&mut socket).await?;
+        Ok(Dialed::new(socket).with_frames(vec![first]))
+    }
+}
+
+/// Asks for a sign of life at once and waits for it. A handshake may be
+/// answered by whatever stands before the server, a ping is answered by the server that keeps the
+/// connection.
+///
+/// It is the most that DingTalk owes a client who has just come: stream mode knows no question to the
+/// platform behind that server, `REGISTERED` does not always come, and what it says by itself comes
+/// every 20 to 30 s at best. The official SDKs go by the answer to a ping as well. A word of
+/// DingTalk's that comes before is a better proof.
+async fn proof(socket: &mut BoxSocket) -> Result<Frame> {
+    let ended = || {
+        Error::new(ErrorKind::Unavailable, "dingtalk closes the connection").on(PLATFORM, OPERATION)
+    };
+    socket.send(Frame::Ping(bytes::Bytes::new())).await?;
+    loop {
+        let frame = socket.next().await.ok_or_else(ended)??;
+        let is_proof = match &frame {
+            Frame::Pong(_) => true,
+            Frame::Text(text) => match Said::read(text) {
+                Some(said) if said.is_notice() => return Err(ended()),
+                said => said.is_some(),
+            },
+            Frame::Close(_) => return Err(ended()),
+            _ => false,
+        };
+        if is_proof {
+            return Ok(frame);
+        }
     }
 }
 

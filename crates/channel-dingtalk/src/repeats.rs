@@ -4,6 +4,10 @@
 //! from the next one: it says who, on which card and which button, and neither when nor the how
 //! manyth. What has to come again is what was not answered, so a press that is the same to the letter
 //! as one whose answer is still out, or may have been lost with its connection, is that one.
+//!
+//! The name of its frame is all that another process has to go by: a press that comes again after a
+//! restart under another name is a second event. A name made of what the press says would make the
+//! next press on the same button one with the last.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

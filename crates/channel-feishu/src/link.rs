@@ -35,8 +35,9 @@ const WIDEST_SPREAD: Duration = Duration::from_secs(10);
 /// 120 s; death has to show within 90 s.
 const SLOWEST_PING: Duration = Duration::from_secs(30);
 const FASTEST_PING: Duration = Duration::from_secs(5);
-/// How long a connection may be silent at the slowest pace: three pings go unanswered before.
-const SILENCE: Duration = Duration::from_secs(85);
+/// How long a connection may be silent at the slowest pace: less than two pings, of which one has
+/// gone unanswered for most of the time to the next.
+const SILENCE: Duration = Duration::from_secs(55);
 
 const UNPUBLISHED: &str = "feishu does not let the app open a long connection: choose the long connection in the console, page Events & Callbacks, add the bot ability, and publish a version of the app; apps of the app store need webhooks";
 const TOO_MANY: &str =
@@ -88,9 +89,10 @@ impl Pace {
         }
     }
 
-    /// How long a connection may be silent: three pings go unanswered before, at whatever pace the server wants them.
+    /// How long a connection may be silent: less than two pings, at whatever pace the server wants
+    /// them.
     pub(crate) fn silence(self) -> Duration {
-        (self.ping * 3 - self.ping / 6).min(SILENCE)
+        self.ping * 2 - self.ping / 6
     }
 
     pub(crate) fn backoff(self) -> Backoff {

@@ -119,7 +119,7 @@ impl Bot {
             typing: false,
             capacity: CAPACITY,
             full: None,
-            ack_within: Duration::from_secs(3),
+            ack_within: Duration::from_millis(900),
             answer_within: Duration::from_millis(500),
             drain_within: Duration::from_secs(7),
             retries: 3,
@@ -243,7 +243,8 @@ impl Bot {
     }
 
     /// Sets how long the acknowledgement of an event that came over a connection waits for
-    /// its handler; 3 s by default.
+    /// its handler; 900 ms by default, because the strictest platforms want it within 3 s of
+    /// their own sending and some are slow on the way.
     ///
     /// Longer loses less in a crash, and costs more where the platform repeats what is not
     /// acknowledged, as Telegram does.

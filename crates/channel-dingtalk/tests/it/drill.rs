@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
-use crate::fake::{Fake, Mood, direct};
+use crate::fake::{Fake, Mood, direct, frame};
 use crate::socket::{Stream, latest, news, next, ready, ready_with, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -116,7 +116,8 @@ async fn pain_21_a_platform_that_says_nothing_is_noticed_although_its_transport_
     drive!(fake, {
         let (_channel, mut stream) = ready(&fake).await;
         run_for(&fake, &mut stream, SECOND * 60).await;
-        fake.state.lock().unwrap().mood = Mood::Silent;
+        fake.feels(Mood::Silent);
+        let silent = fake.now();
         let peer = latest(&fake);
         let clock = fake.transport.clock.clone();
         tokio::spawn(async move {
@@ -129,10 +130,77 @@ async fn pain_21_a_platform_that_says_nothing_is_noticed_although_its_transport_
         lost(&mut stream).await;
         let took = fake.elapsed() - before;
         assert!(took <= RED, "{took:?}");
-        fake.state.lock().unwrap().mood = Mood::Alive;
+        fake.feels(Mood::Alive);
         let ended = fake.elapsed();
         back(&mut stream).await;
         assert!(fake.elapsed() - ended <= BACK);
+        // What it said last counts, and not what its transport did.
+        let Connection::Gap { since, .. } = news(&mut stream).await else {
+            panic!("what was said meanwhile may be missing");
+        };
+        assert!(since <= silent, "{:?}", since.duration_since(silent));
+    });
+}
+
+#[tokio::test]
+async fn ready_is_said_once_the_server_answers_and_not_on_the_handshake() {
+    let fake = Fake::new();
+    fake.feels(Mood::Mute);
+    drive!(fake, {
+        fake.serve();
+        let channel = fake.linked();
+        let mut stream = channel.events();
+        let said = run_for(&fake, &mut stream, SECOND * 50).await;
+        let is_lost = |it: &Connection| matches!(it, Connection::Lost { .. });
+        assert!(!said.is_empty() && said.iter().all(is_lost), "{said:?}");
+        let attempts = fake.transport.sockets.attempts();
+        assert!((2..=4).contains(&attempts), "{attempts}");
+        fake.feels(Mood::Alive);
+        let ended = fake.elapsed();
+        back(&mut stream).await;
+        assert!(fake.elapsed() - ended <= BACK);
+    });
+}
+
+#[tokio::test]
+async fn an_event_that_comes_first_is_proof_enough_and_is_not_lost() {
+    let fake = Fake::new();
+    fake.feels(Mood::Mute);
+    fake.say(&direct("msg1", "early"));
+    drive!(fake, {
+        let (_channel, mut stream) = ready(&fake).await;
+        let received = next(&mut stream).await;
+        assert_eq!(received.message().unwrap().text, "early");
+        received.ack().await.unwrap();
+        settle(&fake).await;
+        let state = fake.state.lock().unwrap();
+        assert!(state.queue.is_empty(), "it is answered where it came by");
+    });
+}
+
+#[tokio::test]
+async fn a_server_that_begins_with_a_notice_or_an_end_is_not_ready() {
+    let fake = Fake::new();
+    drive!(fake, {
+        let channel = fake.linked();
+        let mut stream = channel.events();
+        let server = fake.clone();
+        tokio::spawn(async move {
+            let sockets = &server.transport.sockets;
+            let first = sockets.accept().await;
+            first.send_json(&frame(
+                "SYSTEM",
+                "disconnect",
+                "s1",
+                &json!({"reason": "x"}),
+            ));
+            let second = sockets.accept().await;
+            second.close(1001, "going away");
+            server.serve();
+        });
+        let said = back(&mut stream).await;
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(fake.transport.sockets.attempts(), 3);
     });
 }
 
@@ -142,7 +210,7 @@ async fn pain_21_a_platform_that_says_nothing_is_noticed_although_its_transport_
 async fn a_quiet_day_needs_no_reconnect_whether_the_platform_beats_or_not() {
     for mood in [Mood::Alive, Mood::Silent] {
         let fake = Fake::new();
-        fake.state.lock().unwrap().mood = mood;
+        fake.feels(mood);
         drive!(fake, {
             let (_channel, mut stream) = ready(&fake).await;
             let said = run_for(&fake, &mut stream, SECOND * 86_400).await;
@@ -339,6 +407,28 @@ async fn a_gap_is_told_after_each_loss_and_not_after_a_replacement() {
         };
         let off = since.duration_since(*told).unwrap_or_default();
         assert!(off <= SECOND * 60, "{off:?}");
+    });
+}
+
+/// DingTalk delivers nothing on a connection that it has given notice to.
+#[tokio::test]
+async fn a_gap_is_told_where_the_next_connection_came_late_after_a_notice() {
+    let fake = Fake::new();
+    drive!(fake, {
+        let (_channel, mut stream) = ready(&fake).await;
+        run_for(&fake, &mut stream, SECOND * 70).await;
+        let flag = down(&fake, || Reply::Unsent(HttpErrorKind::Connect));
+        let since = fake.now();
+        fake.drain();
+        let mut said = run_for(&fake, &mut stream, SECOND * 5).await;
+        flag.store(false, Ordering::Relaxed);
+        said.extend(run_for(&fake, &mut stream, SECOND * 30).await);
+        let is_gap = |it: &&Connection| matches!(it, Connection::Gap { .. });
+        let gaps: Vec<_> = said.iter().filter(is_gap).collect();
+        let [Connection::Gap { since: told, .. }] = gaps.as_slice() else {
+            panic!("{said:?}");
+        };
+        assert_eq!(*told, since);
     });
 }
 

@@ -7,9 +7,7 @@ use std::time::Duration;
 use channel_core::{Clock, Events as _, Received, Result};
 use channel_dingtalk::DingTalk;
 use channel_emulator::dingtalk::{Dingtalk as Emulator, DingtalkConfig, DingtalkServer, NewApp};
-use channel_http::SystemClock;
-use channel_testkit::drill::{Fault, QuickClock, Rig, Scale, Weather, drill};
-use futures_util::future::join_all;
+use channel_testkit::drill::{Fault, Hurry, Rig, Scale, Weather, outlive};
 use futures_util::stream::BoxStream;
 
 use crate::emulator::{APP, SECRET};
@@ -17,34 +15,17 @@ use crate::emulator::{APP, SECRET};
 const ADA: &str = "staff1";
 
 const PACE: u32 = 4;
-/// How long outages last, by the clock of the channel.
-const OUTAGE: Duration = Duration::from_secs(40);
-/// How many events come during each: the faults run beside each other, and how fast a busy machine reads is not what is
-/// asked. Ten thousand are told in the other tests.
-const EVENTS: usize = 200;
-const FAULTS: [Fault; 5] = [
-    Fault::Sleep,
-    Fault::NoNames,
-    Fault::Refused,
-    Fault::NoTicket,
-    Fault::Flapping,
-];
 
 struct Real {
     server: DingtalkServer,
-    clock: QuickClock,
-    weather: Weather,
+    hurry: Hurry,
     channel: DingTalk,
 }
 
 impl Real {
     async fn new() -> Self {
-        let clock = QuickClock::new(Arc::new(SystemClock::new()), PACE);
-        let mut transport = channel_http::transport();
-        transport.clock = Arc::new(clock.clone());
-        transport.crowd = channel_core::Crowd::new();
-        let weather = Weather::new();
-        let transport = weather.over(transport, "/gateway/connections/open");
+        let hurry = Hurry::new(channel_http::transport(), PACE, "/gateway/connections/open");
+        let transport = hurry.transport.clone();
         let seconds = |seconds: u64| Duration::from_secs(seconds) / PACE;
         let config = DingtalkConfig::default()
             .redelivery(seconds(32), 1000)
@@ -57,8 +38,7 @@ impl Real {
         let channel = builder.api_base(server.api_base()).build().unwrap();
         Self {
             server,
-            clock,
-            weather,
+            hurry,
             channel,
         }
     }
@@ -66,16 +46,16 @@ impl Real {
 
 impl Rig for Real {
     fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
+        Arc::new(self.hurry.clock.clone())
     }
     fn weather(&self) -> &Weather {
-        &self.weather
+        &self.hurry.weather
     }
     fn events(&self) -> BoxStream<'static, Result<Received>> {
         self.channel.events()
     }
     fn sleep(&self, span: Duration) {
-        self.clock.jump_forward(span);
+        self.hurry.clock.jump_forward(span);
     }
     fn tell(&self, number: usize) {
         let words = number.to_string();
@@ -97,12 +77,7 @@ impl Rig for Real {
 
 #[tokio::test]
 async fn whatever_befalls_the_network_is_outlived() {
-    let runs = FAULTS.map(|fault| async move {
-        let real = Real::new().await;
-        let scale = Scale::full().telling(EVENTS, EVENTS);
-        let verdict = drill(&real, fault, scale.lasting(OUTAGE, OUTAGE)).await;
-        verdict.check();
+    for (_, verdict) in outlive(Real::new, &Fault::NETWORK, Scale::brief()).await {
         assert!(verdict.gaps > 0, "{verdict}");
-    });
-    join_all(runs).await;
+    }
 }

@@ -1,6 +1,8 @@
 //! Nothing that is shown or logged holds a token or a secret.
 
-use channel_core::{Channel as _, Events as _, OutboundMessage, Target, Upload, Webhook as _};
+use channel_core::{
+    Channel as _, Events as _, Frame, OutboundMessage, Target, Upload, Webhook as _,
+};
 use channel_dingtalk::{
     DingTalk, DingTalkBuilder, DingTalkConfig, DingTalkMessage, GroupRobot, Mode,
 };
@@ -95,10 +97,14 @@ fn no_token_and_no_secret_is_ever_shown() {
         }
         fake.sockets.refuse(channel_core::ErrorKind::Forbidden);
         let mut stream = linked.events();
-        for _ in 0..2 {
-            shown += &format!("{:?}", stream.next().await.unwrap());
-        }
-        let peer = fake.sockets.accept().await;
+        shown += &format!("{:?}", stream.next().await.unwrap());
+        let server = async {
+            let peer = fake.sockets.accept().await;
+            peer.send(Frame::Pong(bytes::Bytes::new()));
+            peer
+        };
+        let (ready, peer) = futures_util::future::join(stream.next(), server).await;
+        shown += &format!("{:?}", ready.unwrap());
         peer.send_text(words.clone());
         peer.cut();
         shown += &format!("{:?}", stream.next().await.unwrap());

@@ -9,6 +9,7 @@ use channel_core::{
 };
 use channel_dingtalk::DingTalk;
 use channel_testkit::FakePeer;
+use channel_testkit::drill::leaves_nothing;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -398,6 +399,53 @@ async fn a_press_that_comes_again_is_one_event_and_a_second_press_is_another() {
         .await;
 }
 
+/// A union id is another name of the same person, and no staff id: nobody is taken for a member of
+/// the staff by the looks of an id.
+#[tokio::test]
+async fn who_presses_by_a_union_id_is_no_member_of_the_staff() {
+    let fake = Fake::new();
+    fake.transport
+        .clock
+        .clone()
+        .drive(async {
+            let (_channel, mut stream) = ready_with(&fake, fake.carded()).await;
+            for (kind, account) in [(json!(1), "staff1"), (json!("2"), "union:staff1")] {
+                let mut press = press("track1", Some(GROUP), "yes");
+                press["userIdType"] = kind;
+                fake.push("CALLBACK", PRESSES, &press);
+                let received = next(&mut stream).await;
+                let EventKind::Action(action) = &received.event().unwrap().kind else {
+                    panic!("{received:?}");
+                };
+                let sender = action.sender.account.to_string();
+                assert_eq!(sender, format!("dingtalk:corp1:{account}"));
+            }
+        })
+        .await;
+}
+
+/// Another process knows nothing of what came before but what is stored, and that goes by the id.
+#[tokio::test]
+async fn a_press_that_comes_again_by_its_name_is_the_same_event_to_another_process() {
+    let fake = Fake::new();
+    fake.transport
+        .clock
+        .clone()
+        .drive(async {
+            let (channel, mut stream) = ready_with(&fake, fake.carded()).await;
+            fake.push("CALLBACK", PRESSES, &press("track1", None, "yes"));
+            let first = next(&mut stream).await.event().unwrap().id.clone();
+            latest(&fake).cut();
+            drop((stream, channel));
+            // What is not answered comes again on the next connection.
+            let again = fake.carded();
+            let mut stream = again.events();
+            let received = next(&mut stream).await;
+            assert_eq!(received.event().unwrap().id, first);
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn a_group_says_whom_it_means_whatever_type_its_kind_has() {
     let fake = Fake::new();
@@ -455,26 +503,10 @@ async fn a_second_stream_takes_over_and_close_leaves_nothing_unsaid() {
         .await;
 }
 
-/// A channel that is dropped without being closed leaves no connection behind, which the
-/// platform would go on to deliver to.
 #[tokio::test]
 async fn a_dropped_channel_leaves_no_connection() {
     let fake = Fake::new();
-    fake.transport
-        .clock
-        .clone()
-        .drive(async {
-            let (channel, stream) = ready(&fake).await;
-            drop(stream);
-            assert_eq!(fake.transport.crowd.members(), 1, "answers may be due");
-            drop(channel);
-            assert_eq!(fake.transport.crowd.members(), 0);
-            // Nor while a connection is being opened.
-            let (channel, mut stream) = ready(&fake).await;
-            latest(&fake).cut();
-            while !matches!(news(&mut stream).await, Connection::Lost { .. }) {}
-            drop((stream, channel));
-            assert_eq!(fake.transport.crowd.members(), 0);
-        })
-        .await;
+    let crowd = &fake.transport.crowd;
+    let drill = leaves_nothing(crowd, 1, || ready(&fake), || latest(&fake).cut());
+    fake.transport.clock.drive(drill).await;
 }

@@ -3,7 +3,7 @@
 //! Discord replays what comes after a position, so that a position may only move over
 //! events that are safe. Acknowledgements come in any order.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -18,6 +18,9 @@ use std::sync::{Arc, Weak};
 /// as safe.
 const CAPACITY: usize = 65_536;
 
+/// How far an event may come behind one of a higher number.
+const LATE: u64 = 64;
+
 /// The acknowledgements of one session, in one stream.
 #[derive(Debug)]
 pub(crate) struct Acks {
@@ -31,6 +34,8 @@ pub(crate) struct Acks {
 struct State {
     /// The last event that was read.
     read: u64,
+    /// Events before it that have not come yet.
+    missing: BTreeSet<u64>,
     /// Events that have been handed out, in order.
     out: VecDeque<Out>,
     /// Events that were refused, to be handed out again.
@@ -87,11 +92,17 @@ impl Acks {
     /// Notes that an event has come; whether it is a new one.
     pub(crate) fn read(&self, seq: u64) -> bool {
         let mut state = lock(&self.state);
-        let is_new = seq > state.read;
-        if is_new {
-            state.read = seq;
+        if seq <= state.read {
+            return state.missing.remove(&seq);
         }
-        is_new
+        if seq - state.read > 1 {
+            let first = seq.saturating_sub(LATE);
+            let passed_over = (state.read + 1).max(first)..seq;
+            state.missing = state.missing.split_off(&first);
+            state.missing.extend(passed_over);
+        }
+        state.read = seq;
+        true
     }
 
     /// The last event that has come.
@@ -106,20 +117,19 @@ impl Acks {
             known.done = false;
             return;
         }
-        if state.out.back().is_some_and(|last| last.seq > seq) {
-            return;
-        }
         if state.out.len() >= CAPACITY {
             tracing::warn!("too many events are on their way: the oldest counts as safe");
             state.out.pop_front();
             state.settle();
         }
-        state.out.push_back(Out {
+        let at = state.out.partition_point(|it| it.seq < seq);
+        let out = Out {
             seq,
             frame,
             interaction,
             done: false,
-        });
+        };
+        state.out.insert(at, out);
     }
 
     /// The last event before which all are safe.
@@ -186,13 +196,44 @@ impl Acknowledge for Acks {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_position_moves_over_what_is_safe_and_no_further() {
-        let acks = Acks {
+    fn acks() -> Acks {
+        Acks {
             shared: Weak::new(),
             state: Mutex::default(),
             waker: AtomicWaker::new(),
-        };
+        }
+    }
+
+    fn ack(acks: &Acks, seq: u64) {
+        use futures_util::FutureExt as _;
+        acks.ack(seq).now_or_never().unwrap().unwrap();
+    }
+
+    #[test]
+    fn an_event_that_was_overtaken_is_new_once_and_holds_the_position() {
+        let acks = acks();
+        for seq in [1, 2, 4] {
+            assert!(acks.read(seq));
+            acks.hand_out(seq, Bytes::new(), None);
+        }
+        assert!(acks.read(3) && !acks.read(3) && !acks.read(4));
+        acks.hand_out(3, Bytes::new(), None);
+        assert_eq!(acks.last(), 4);
+        for seq in [1, 2, 4] {
+            ack(&acks, seq);
+        }
+        assert_eq!(acks.safe(), 2);
+        ack(&acks, 3);
+        assert_eq!(acks.safe(), 4);
+        // A number out of nowhere costs nothing, and what is long gone does not come late.
+        assert!(acks.read(u64::MAX));
+        assert!(lock(&acks.state).missing.len() <= 64);
+        assert!(!acks.read(5) && acks.read(u64::MAX - 1));
+    }
+
+    #[test]
+    fn a_position_moves_over_what_is_safe_and_no_further() {
+        let acks = acks();
         for seq in 1..=6 {
             assert!(acks.read(seq));
             assert!(!acks.read(seq), "a replay is known");
@@ -200,10 +241,7 @@ mod tests {
                 acks.hand_out(seq, Bytes::new(), None);
             }
         }
-        let ack = |seq| {
-            use futures_util::FutureExt as _;
-            acks.ack(seq).now_or_never().unwrap().unwrap();
-        };
+        let ack = |seq| ack(&acks, seq);
         assert_eq!(acks.safe(), 0);
         ack(3);
         assert_eq!(acks.safe(), 0, "the first is not safe");

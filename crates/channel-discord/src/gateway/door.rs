@@ -121,7 +121,10 @@ impl Door {
             .send(self.greeting(resume.as_ref(), plan.shards)?)
             .await?;
         let first = self.answer(&mut socket, resume.is_some()).await?;
-        self.shard.opened(resume.is_some());
+        if !self.shard.opened(resume.as_ref()) {
+            let message = "the session was given up while it was resumed";
+            return Err(wrong(ErrorKind::Unavailable, message));
+        }
         let random = random_unit(&*shared.client.transport.random);
         let shard = Arc::clone(&self.shard);
         let heartbeat = Heartbeat::new(interval, move || beat(shard.last()))

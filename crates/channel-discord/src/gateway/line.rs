@@ -211,6 +211,7 @@ impl Line {
                 let _ = self.socket.send(proof::question(guild, me));
             }
             (Due::Deaf, Some(_), _) if self.shared.link.proves.load(Ordering::Relaxed) => {
+                self.shard.missed(proof::heard_before(clock.now()));
                 self.socket.reconnect();
             }
             // There is nowhere to ask, or Discord does not answer so.
@@ -220,6 +221,10 @@ impl Line {
     }
 
     fn frame(&mut self, socket: SocketId, frame: Frame) {
+        // What the old socket still says the new one repeats, and its end is not the session's.
+        if self.socket.current() != Some(socket) {
+            return;
+        }
         let bytes = match frame {
             Frame::Text(bytes) => bytes,
             Frame::Close(close) => {
@@ -228,10 +233,6 @@ impl Line {
             }
             _ => return,
         };
-        // What the old socket still says, the new one repeats or is to say.
-        if self.socket.current() != Some(socket) {
-            return;
-        }
         if front(&bytes).is_some_and(|begun| self.passes_over(&begun)) {
             return;
         }

@@ -7,7 +7,7 @@
 //! means that the session is deaf, and it is resumed by another connection.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use channel_core::{Clock, Frame};
 use futures_core::future::BoxFuture;
@@ -64,6 +64,11 @@ impl Evidence {
             }
         }
     }
+}
+
+/// When the last event of a session has come at the earliest that is found to be deaf now.
+pub(super) fn heard_before(now: SystemTime) -> SystemTime {
+    now.checked_sub(EVERY * 3).unwrap_or(UNIX_EPOCH)
 }
 
 /// Asks who somebody is in a server.

@@ -157,11 +157,17 @@ impl Shard {
         })
     }
 
-    /// A socket is open: with the old session, or with a new one.
-    pub(crate) fn opened(&self, is_resumed: bool) {
+    /// A socket is open: with the old session, or with a new one. `false` if the session was given
+    /// up while it was resumed: the socket would bring events that belong to none.
+    pub(crate) fn opened(&self, resumed: Option<&Resume>) -> bool {
         let mut state = lock(&self.state);
-        state.is_resumed = is_resumed;
+        let session = state.session.as_ref().map(|it| &it.id);
+        if resumed.is_some_and(|it| session != Some(&it.session)) {
+            return false;
+        }
+        state.is_resumed = resumed.is_some();
         state.failures = 0;
+        true
     }
 
     pub(crate) fn failed(&self) {

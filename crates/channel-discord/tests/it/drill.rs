@@ -95,6 +95,27 @@ fn a_gateway_that_answers_heartbeats_and_delivers_nothing_is_noticed() {
     });
 }
 
+/// A gap begins with the last event, and not with the last heartbeat.
+#[test]
+fn a_deaf_session_that_is_gone_has_missed_what_came_since_its_last_event() {
+    let fake = Fake::new();
+    fake.live(async {
+        let mut watch = Watch::new(&fake, &fake.channel());
+        watch.run(MINUTE * 3).await;
+        let deaf = fake.now();
+        fake.withhold();
+        fake.with(|state| state.amnesia = true);
+        watch.run(MINUTE * 3).await;
+        let gaps = watch.news.iter().filter_map(|(_, news)| match news {
+            Connection::Gap { since, .. } => Some(*since),
+            _ => None,
+        });
+        let gaps: Vec<_> = gaps.collect();
+        assert_eq!(gaps.len(), 1);
+        assert!(gaps[0] <= deaf, "{:?}", gaps[0].duration_since(deaf));
+    });
+}
+
 /// Nobody is taken for deaf who has never answered so.
 #[test]
 fn a_quiet_day_needs_no_reconnect_whether_discord_answers_questions_or_not() {

@@ -317,6 +317,29 @@ async fn limits_of_the_server_are_kept_and_not_run_into() {
         .unwrap();
 }
 
+#[tokio::test]
+async fn events_that_come_twice_or_overtake_each_other_come_once() {
+    let world = World::new().await;
+    let discord = world.channel();
+    let mut inbox = Inbox::open(&discord).await;
+    let faults = world.server.faults();
+    faults.duplicate_dispatches(1);
+    let mut texts = Vec::new();
+    for (number, text) in ["twice", "second", "first"].into_iter().enumerate() {
+        if number == 1 {
+            faults.reorder_dispatches(1);
+        }
+        world.server.post(world.direct, world.ada, text).unwrap();
+        if number != 1 {
+            texts.push(inbox.message().await.text);
+        }
+    }
+    texts.push(inbox.message().await.text);
+    assert_eq!(texts, ["twice", "first", "second"]);
+    world.server.post(world.direct, world.ada, "last").unwrap();
+    assert_eq!(inbox.message().await.text, "last");
+}
+
 /// Drains, cuts, half-open connections and closes while numbered messages come.
 #[tokio::test]
 async fn whatever_happens_to_the_connection_every_message_comes_once() {

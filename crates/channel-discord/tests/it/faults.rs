@@ -78,42 +78,4 @@ fn survives(fault: Fault) {
     assert_eq!(bot.fake.with(|state| state.identifies.len()), 1);
 }
 
-#[test]
-fn a_half_open_connection_is_replaced() {
-    survives(Fault::HalfOpen);
-}
-
-#[test]
-fn a_platform_that_says_nothing_is_noticed() {
-    survives(Fault::Silence);
-}
-
-#[test]
-fn a_draining_server_is_left() {
-    survives(Fault::Drain);
-}
-
-#[test]
-fn an_hour_of_sleep_is_survived() {
-    survives(Fault::Sleep);
-}
-
-#[test]
-fn ten_minutes_without_names_are_outlived() {
-    survives(Fault::NoNames);
-}
-
-#[test]
-fn ten_minutes_of_refused_handshakes_are_outlived() {
-    survives(Fault::Refused);
-}
-
-#[test]
-fn ten_minutes_of_refused_tickets_are_outlived() {
-    survives(Fault::NoTicket);
-}
-
-#[test]
-fn an_hour_of_flapping_is_outlived() {
-    survives(Fault::Flapping);
-}
+channel_testkit::every_fault!(survives);

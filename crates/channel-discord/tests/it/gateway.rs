@@ -6,6 +6,7 @@ use channel_core::{
     Channel as _, Connection, ErrorKind, Event, EventKind, Events as _, Received, Result,
 };
 use channel_discord::{Discord, Intents};
+use channel_testkit::drill::leaves_nothing;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
@@ -454,4 +455,70 @@ fn a_refused_event_comes_again_without_a_new_connection() {
         assert_eq!(fake.transport.sockets.attempts(), 1);
     });
     let _ = discord.info();
+}
+
+/// After a sleep there are two sockets for a while. Whatever code the old one ends with, the session
+/// has gone on by the new one.
+#[test]
+fn the_end_of_a_replaced_socket_is_not_the_end_of_the_session() {
+    for code in [1000, 1001, 4007, 4009, 4014] {
+        let fake = Fake::new();
+        fake.live(async {
+            let mut watch = Watch::new(&fake, &fake.channel());
+            watch.run(SECOND * 5).await;
+            let old = fake.peers().remove(0);
+            fake.transport.clock.jump_forward(SECOND * 3600);
+            while fake.with(|state| state.resumes.is_empty()) {
+                watch.run(SECOND / 10).await;
+            }
+            watch.run(SECOND).await;
+            old.close(code, "elsewhere");
+            watch.run(SECOND).await;
+            fake.dispatch("MESSAGE_CREATE", direct(1, "hi"));
+            watch.run(SECOND).await;
+            assert_eq!(watch.texts, ["hi"], "{code}: {:?}", watch.error);
+            assert_eq!(fake.with(|state| state.identifies.len()), 1);
+            assert_eq!(watch.gaps(), 0);
+        });
+    }
+}
+
+/// A session that is given up on the old socket while the new one resumes it is not gone on with:
+/// its events would be nobody's.
+#[test]
+fn a_session_that_ends_while_it_is_resumed_is_begun_anew() {
+    let fake = Fake::new();
+    fake.live(async {
+        let mut watch = Watch::new(&fake, &fake.channel());
+        watch.run(SECOND * 5).await;
+        let old = fake.peers().remove(0);
+        fake.with(|state| state.pause = SECOND * 3);
+        fake.transport.clock.jump_forward(SECOND * 3600);
+        while fake.transport.sockets.attempts() < 2 {
+            watch.run(SECOND / 10).await;
+        }
+        old.close(1001, "going away");
+        watch.run(SECOND * 30).await;
+        fake.dispatch("MESSAGE_CREATE", direct(1, "hi"));
+        watch.run(SECOND).await;
+        assert_eq!(watch.texts, ["hi"]);
+        assert_eq!(fake.with(|state| state.identifies.len()), 2);
+        assert_eq!(watch.gaps(), 1);
+    });
+}
+
+#[test]
+fn a_dropped_channel_leaves_no_connection() {
+    let fake = Fake::new();
+    let ready = || async {
+        let channel = fake.channel();
+        let mut watch = Watch::new(&fake, &channel);
+        watch.run(SECOND * 5).await;
+        assert_eq!(fake.peers().len(), 1);
+        (channel, watch.events)
+    };
+    // Nothing is answered over the gateway.
+    fake.live(leaves_nothing(&fake.transport.crowd, 0, ready, || {
+        fake.peers()[0].cut();
+    }));
 }

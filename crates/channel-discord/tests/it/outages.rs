@@ -9,32 +9,16 @@ use channel_discord::Discord;
 use channel_emulator::discord::{
     Discord as Emulator, DiscordConfig, DiscordServer, Mute, NewBot, NewGuild,
 };
-use channel_http::SystemClock;
-use channel_testkit::drill::{Fault, QuickClock, Rig, Scale, Weather, drill};
-use futures_util::future::join_all;
+use channel_testkit::drill::{Fault, Hurry, Rig, Scale, Weather, outlive};
 use futures_util::stream::BoxStream;
 
 const TOKEN: &str = "synthetic.discord.token";
 
 const PACE: u32 = 4;
-/// How long outages last, by the clock of the channel.
-const OUTAGE: Duration = Duration::from_secs(40);
-/// How many events come during each: the faults run beside each other, and how fast a busy machine reads is not what is
-/// asked. Ten thousand are told in the other tests.
-const EVENTS: usize = 200;
-const FAULTS: [Fault; 6] = [
-    Fault::Sleep,
-    Fault::NoNames,
-    Fault::Refused,
-    Fault::NoTicket,
-    Fault::Flapping,
-    Fault::Silence,
-];
 
 struct Real {
     server: DiscordServer,
-    clock: QuickClock,
-    weather: Weather,
+    hurry: Hurry,
     channel: Discord,
     bot: u64,
     ada: u64,
@@ -43,12 +27,8 @@ struct Real {
 
 impl Real {
     async fn new() -> Self {
-        let clock = QuickClock::new(Arc::new(SystemClock::new()), PACE);
-        let mut transport = channel_http::transport();
-        transport.clock = Arc::new(clock.clone());
-        transport.crowd = channel_core::Crowd::new();
-        let weather = Weather::new();
-        let transport = weather.over(transport, "/gateway/bot");
+        let hurry = Hurry::new(channel_http::transport(), PACE, "/gateway/bot");
+        let transport = hurry.transport.clone();
         let config = DiscordConfig::default().heartbeat(Duration::from_secs(20));
         let server = Emulator::start(config).await.unwrap();
         let bot = server.add_bot(&NewBot::new(TOKEN, "kitbot")).unwrap();
@@ -59,8 +39,7 @@ impl Real {
         let channel = builder.api_base(server.api_base()).build().unwrap();
         Self {
             server,
-            clock,
-            weather,
+            hurry,
             channel,
             bot,
             ada,
@@ -71,16 +50,16 @@ impl Real {
 
 impl Rig for Real {
     fn clock(&self) -> Arc<dyn Clock> {
-        Arc::new(self.clock.clone())
+        Arc::new(self.hurry.clock.clone())
     }
     fn weather(&self) -> &Weather {
-        &self.weather
+        &self.hurry.weather
     }
     fn events(&self) -> BoxStream<'static, Result<Received>> {
         self.channel.events()
     }
     fn sleep(&self, span: Duration) {
-        self.clock.jump_forward(span);
+        self.hurry.clock.jump_forward(span);
     }
     fn tell(&self, number: usize) {
         let words = number.to_string();
@@ -106,15 +85,11 @@ impl Rig for Real {
 
 #[tokio::test]
 async fn whatever_befalls_the_network_is_outlived() {
-    let runs = FAULTS.map(|fault| async move {
-        let real = Real::new().await;
-        let scale = Scale::full().telling(EVENTS, EVENTS);
-        let verdict = drill(&real, fault, scale.lasting(OUTAGE, OUTAGE)).await;
-        verdict.check();
+    let faults = [&Fault::NETWORK[..], &[Fault::Silence]].concat();
+    for (real, verdict) in outlive(Real::new, &faults, Scale::brief()).await {
         assert_eq!(verdict.gaps, 0, "{verdict}");
         let connections = real.server.connections();
         let identifies = connections.iter().filter(|it| it.how == Some("identify"));
         assert_eq!(identifies.count(), 1, "{verdict}");
-    });
-    join_all(runs).await;
+    }
 }

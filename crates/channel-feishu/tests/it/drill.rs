@@ -170,7 +170,8 @@ async fn who_asks_for_faster_pings_is_missed_earlier() {
             let before = fake.elapsed();
             lost(&mut stream).await;
             let red = fake.elapsed() - before;
-            assert!(red <= SECOND * 17 && red > SECOND * 11, "{red:?}");
+            // One ping was unanswered, and the next was not due yet.
+            assert!(red <= SECOND * 12 && red > SECOND * 5, "{red:?}");
         })
         .await;
 }

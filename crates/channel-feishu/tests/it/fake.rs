@@ -127,6 +127,15 @@ impl Fake {
         self.transport.clock.block_on(future)
     }
 
+    /// Runs a test on virtual time, with a server.
+    pub(crate) fn live<F: Future>(&self, test: F) -> F::Output {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            self.serve();
+            self.transport.clock.drive(test).await
+        })
+    }
+
     pub(crate) fn now(&self) -> SystemTime {
         self.transport.clock.now()
     }

@@ -73,51 +73,11 @@ impl Rig for App {
 }
 
 /// Feishu repeats for hours what nobody has answered: nothing is missing.
-async fn survives(fault: Fault) {
+fn survives(fault: Fault) {
     let app = App::new();
-    app.fake.serve();
-    let clock = app.fake.transport.clock.clone();
-    let verdict = clock.drive(drill(&app, fault, Scale::full())).await;
+    let verdict = app.fake.live(drill(&app, fault, Scale::full()));
     verdict.check();
     assert_eq!(verdict.gaps, 0, "{verdict}");
 }
 
-#[tokio::test]
-async fn a_half_open_connection_is_replaced() {
-    survives(Fault::HalfOpen).await;
-}
-
-#[tokio::test]
-async fn a_platform_that_says_nothing_is_noticed() {
-    survives(Fault::Silence).await;
-}
-
-#[tokio::test]
-async fn a_draining_server_is_left() {
-    survives(Fault::Drain).await;
-}
-
-#[tokio::test]
-async fn an_hour_of_sleep_is_survived() {
-    survives(Fault::Sleep).await;
-}
-
-#[tokio::test]
-async fn ten_minutes_without_names_are_outlived() {
-    survives(Fault::NoNames).await;
-}
-
-#[tokio::test]
-async fn ten_minutes_of_refused_handshakes_are_outlived() {
-    survives(Fault::Refused).await;
-}
-
-#[tokio::test]
-async fn ten_minutes_of_refused_tickets_are_outlived() {
-    survives(Fault::NoTicket).await;
-}
-
-#[tokio::test]
-async fn an_hour_of_flapping_is_outlived() {
-    survives(Fault::Flapping).await;
-}
+channel_testkit::every_fault!(survives);

@@ -9,6 +9,7 @@ use channel_core::{
 };
 use channel_feishu::Feishu;
 use channel_testkit::FakePeer;
+use channel_testkit::drill::leaves_nothing;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -261,26 +262,10 @@ async fn a_second_stream_takes_over_and_close_leaves_nothing_unsaid() {
         .await;
 }
 
-/// A channel that is dropped without being closed leaves no connection behind, which the
-/// platform would go on to deliver to.
 #[tokio::test]
 async fn a_dropped_channel_leaves_no_connection() {
     let fake = Fake::new();
-    fake.transport
-        .clock
-        .clone()
-        .drive(async {
-            let (channel, stream) = ready(&fake).await;
-            drop(stream);
-            assert_eq!(fake.transport.crowd.members(), 1, "answers may be due");
-            drop(channel);
-            assert_eq!(fake.transport.crowd.members(), 0);
-            // Nor while a connection is being opened.
-            let (channel, mut stream) = ready(&fake).await;
-            latest(&fake).cut();
-            while !matches!(news(&mut stream).await, Connection::Lost { .. }) {}
-            drop((stream, channel));
-            assert_eq!(fake.transport.crowd.members(), 0);
-        })
-        .await;
+    let crowd = &fake.transport.crowd;
+    let drill = leaves_nothing(crowd, 1, || ready(&fake), || latest(&fake).cut());
+    fake.transport.clock.drive(drill).await;
 }

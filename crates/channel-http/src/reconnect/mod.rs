@@ -206,8 +206,8 @@ impl ReconnectingSocket {
     }
 
     /// Changes the waits between attempts and the spread of the first one after a cut, for
-    /// platforms that tell them; `None` leaves the spread to the crowd. What has failed so
-    /// far is forgotten if the waits are others.
+    /// platforms that tell them; `None` leaves the spread to the crowd, which a narrower one than
+    /// its own does not narrow either. What has failed so far is forgotten if the waits are others.
     pub fn set_waits(&mut self, backoff: Backoff, spread: Option<Duration>) {
         if !self.settings.backoff.is_like(&backoff) {
             self.settings.backoff = backoff.clone();

@@ -268,9 +268,9 @@ impl ReconnectSettings {
         self
     }
 
-    /// Spreads the first attempt after a cut over this span, however many sockets there are:
-    /// for many processes with few sockets each. Zero turns the spreading off. The crowd
-    /// decides if not set; see [`Crowd`].
+    /// Spreads the first attempt after a cut over this span at least, however few sockets there
+    /// are: for many processes with few sockets each. Zero turns the spreading off. The crowd
+    /// decides if not set, or if it is wider; see [`Crowd`].
     pub const fn spread(mut self, span: Duration) -> Self {
         self.spread = Some(span);
         self

@@ -207,12 +207,17 @@ pub struct FakeDial {
     script: Mutex<VecDeque<Outcome>>,
     peers: Mutex<Vec<Arc<Peer>>>,
     pub attempts: AtomicUsize,
+    /// Whether every attempt fails, whatever the script says.
+    pub is_down: AtomicBool,
 }
 
 #[channel_core::async_trait]
 impl Dial for FakeDial {
     async fn dial(&self) -> Result<Dialed> {
         self.attempts.fetch_add(1, Ordering::SeqCst);
+        if self.is_down.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "down"));
+        }
         let outcome = self.script.lock().unwrap().pop_front();
         let beat = match outcome {
             Some(Outcome::Beating(every)) => Some(Heartbeat::new(every, || Frame::text("beat"))),

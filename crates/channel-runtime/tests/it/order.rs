@@ -2,9 +2,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use channel_core::AllowEveryone;
+use channel_core::{AllowEveryone, Clock as _};
 use channel_runtime::{Bot, GroupMode};
-use channel_testkit::MemoryChannel;
+use channel_testkit::{MemoryChannel, fake_transport};
 use tokio::sync::Semaphore;
 
 #[tokio::test]
@@ -263,6 +263,36 @@ async fn an_event_is_acknowledged_after_a_while_even_if_its_handler_goes_on() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     running.stop().await;
+}
+
+/// The strictest platforms want it within 3 s of their own sending.
+#[tokio::test]
+async fn an_event_is_acknowledged_within_a_second_however_long_its_handler_takes() {
+    let (channel, fake) = (MemoryChannel::new(), fake_transport());
+    let running = Bot::new(AllowEveryone)
+        .channel(channel.clone())
+        .transport(fake.transport())
+        .on_message(|_| std::future::pending())
+        .start()
+        .await
+        .unwrap();
+    channel.user("ada").says("hello");
+    while running.status()[0].counters.received == 0 {
+        tokio::task::yield_now().await;
+    }
+    let began = fake.clock.elapsed();
+    while channel.unacknowledged() > 0 {
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        fake.clock.advance(Duration::from_millis(10));
+    }
+    let took = fake.clock.elapsed() - began;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(
+        took > Duration::from_millis(500),
+        "a quick handler is waited for: {took:?}"
+    );
 }
 
 #[tokio::test]

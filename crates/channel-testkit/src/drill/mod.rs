@@ -5,6 +5,7 @@
 //! real sockets. An adapter brings a [`Rig`]; [`drill`] does the rest, and its [`Verdict`] tells
 //! which promise was broken.
 
+mod harness;
 mod quick;
 mod weather;
 
@@ -17,6 +18,7 @@ use channel_core::{Clock, Connection, EventId, EventKind, Received, Result, time
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 
+pub use harness::{Hurry, leaves_nothing, outlive};
 pub use quick::QuickClock;
 pub use weather::Weather;
 
@@ -60,6 +62,15 @@ impl Fault {
         Self::HalfOpen,
         Self::Silence,
         Self::Drain,
+        Self::Sleep,
+        Self::NoNames,
+        Self::Refused,
+        Self::NoTicket,
+        Self::Flapping,
+    ];
+
+    /// What befalls the network, whatever the platform does.
+    pub const NETWORK: [Self; 5] = [
         Self::Sleep,
         Self::NoNames,
         Self::Refused,
@@ -123,6 +134,14 @@ impl Scale {
             outage: Duration::from_secs(600),
             flapping: Duration::from_secs(3600),
         }
+    }
+
+    /// For faults that run beside each other on real sockets: outages of 40 s, and 200 events during
+    /// each, because how fast a busy machine reads is not what is asked.
+    #[must_use]
+    pub const fn brief() -> Self {
+        let outage = Duration::from_secs(40);
+        Self::full().telling(200, 200).lasting(outage, outage)
     }
 
     /// With so many events, and so many of them during the fault.
