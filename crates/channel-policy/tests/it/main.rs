@@ -18,4 +18,5 @@ mod pairing;
 mod rate;
 mod secrecy;
 mod store;
+mod spelling;
 mod trigger;
