@@ -129,3 +129,6 @@ async fn what_a_message_brings_along_is_a_secret_where_it_shows_a_code() {
         }
     }
 }
+        let mut quoting = reply.clone();
+        quoting.quotes = true;
+            event(quoting),
