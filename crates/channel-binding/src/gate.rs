@@ -11,9 +11,10 @@ use channel_policy::{
 use sha2::{Digest as _, Sha256};
 
 use crate::bindings::{Bindings, Outcome, fits};
-use crate::code::{CodeHash, holds_code, holds_pieces};
+use crate::code::{CodeHash, holds_code};
 use crate::command::connect_argument;
 use crate::platform::{ConnectMode, ConnectPlatform};
+use crate::disguise::{Between, holds_glued, holds_pieces};
 
 /// A connect command that is older is not meant any more: its code has expired.
 const STALE: Duration = Duration::from_secs(600);
@@ -167,11 +168,18 @@ impl Identities for ConnectGate {
     }
 
     fn is_secret(&self, message: &Message) -> bool {
-        self.read(message).is_some() || self.shows_code(&message.text)
+        // What people write themselves is looked at more closely than payloads, which are full of
+        // ids that look like codes with something around them.
+        let text = &message.text;
+        self.read(message).is_some()
+            || holds_code(text)
+            || holds_pieces(text, Between::Anything)
+            || holds_glued(text)
+            || self.bindings.shows_own_code(text)
     }
 
     fn shows_code(&self, text: &str) -> bool {
-        holds_code(text) || holds_pieces(text) || self.bindings.shows_own_code(text)
+        holds_code(text) || holds_pieces(text, Between::Space) || self.bindings.shows_own_code(text)
     }
 
     async fn resolve(&self, account: &AccountRef) -> Resolution {
