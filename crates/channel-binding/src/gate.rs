@@ -6,7 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use channel_core::{AccountRef, Bound, ChatKind, Clock, Hold, Message, Proof, Result, SenderKind};
 use channel_policy::{
-    Identities, MemoryPolicies, PolicyStore, Reason, Resolution, Settled, Tries, account_key,
+    Identities, Lockout, MemoryPolicies, PolicyStore, Reason, Resolution, Settled, Tries,
+    account_key,
 };
 use sha2::{Digest as _, Sha256};
 
@@ -18,6 +19,9 @@ use crate::disguise::{Between, holds_glued, holds_pieces};
 
 /// A connect command that is older is not meant any more: its code has expired.
 const STALE: Duration = Duration::from_secs(600);
+
+/// How many locked senders are remembered who were told so.
+const MOST_TOLD: usize = 10_000;
 
 /// One answer for every code that does not hold, whatever the cause.
 const INVALID: &str = "This code is not valid. Please get a new one.";
@@ -39,6 +43,8 @@ pub struct ConnectGate {
     bindings: Bindings,
     clock: Arc<dyn Clock>,
     store: Arc<dyn PolicyStore>,
+    /// Who was told that they are locked: once, so that nobody makes the bot talk.
+    told: Lockout<AccountRef>,
 }
 
 impl ConnectGate {
@@ -49,6 +55,7 @@ impl ConnectGate {
             clock: bindings.clock(),
             bindings,
             store: Arc::new(MemoryPolicies::new()),
+            told: Lockout::new(1, Tries::LOCK_FOR, MOST_TOLD),
         }
     }
 
@@ -85,7 +92,7 @@ impl ConnectGate {
         let key = account_key(&message.sender.account);
         let now = self.clock.now();
         if !self.store.begin(Tries::Connect, &key, now).await? {
-            return Ok(Settled::with(Reason::ConnectLocked, LOCKED));
+            return Ok(self.locked(&message.sender.account));
         }
         let tried = self.redeem(platform, argument, message, digest).await;
         match &tried {
@@ -96,6 +103,15 @@ impl ConnectGate {
             _ => noted(self.store.withdraw(Tries::Connect, &key).await),
         }
         tried
+    }
+
+    /// What somebody hears who may not try: once while the lock lasts.
+    fn locked(&self, account: &AccountRef) -> Settled {
+        if self.told.begin(account, self.clock.elapsed()) {
+            Settled::with(Reason::ConnectLocked, LOCKED)
+        } else {
+            Settled::silently(Reason::ConnectLocked)
+        }
     }
 
     async fn redeem(

@@ -207,6 +207,35 @@ async fn five_wrong_codes_lock_the_sender_before_the_right_one_is_looked_up() {
 async fn a_day_of_guessing_gets_five_tries_an_hour_and_locks_nobody_else() {
     let kit = kit().await;
     let mut looked_up = 0;
+/// Nobody makes the bot talk by guessing on.
+#[tokio::test]
+async fn who_is_locked_is_told_so_once_while_the_lock_lasts() {
+    const WRONG: &str = "/connect AAAAAAAAAAAAAAAAAAAAAA";
+    let kit = kit().await;
+    let lock = async |sender: &str| {
+        for _ in 0..5 {
+            let settled = kit.settle(&kit.direct(sender, WRONG)).await;
+            assert_eq!(settled.reason, Reason::ConnectInvalid);
+        }
+    };
+    let told = async |sender: &str| {
+        let settled = kit.settle(&kit.direct(sender, WRONG)).await;
+        assert_eq!(settled.reason, Reason::ConnectLocked);
+        settled.answer.is_some()
+    };
+    lock("eve").await;
+    assert!(told("eve").await);
+    for _ in 0..20 {
+        assert!(!told("eve").await);
+    }
+    lock("mallory").await;
+    assert!(told("mallory").await, "everybody for themselves");
+    kit.clock.advance(3600 * SECOND);
+    lock("eve").await;
+    assert!(told("eve").await, "another lock");
+    assert!(!told("eve").await);
+}
+
     for minute in 0..24 * 60u32 {
         if minute % 30 == 0 {
             let code = kit.mint("ada").await;
