@@ -40,13 +40,15 @@ async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
     ] {
         assert!(is_secret(text.clone()), "{text}");
     }
+    // One character is another one.
+    let other = if code.starts_with('y') { 'z' } else { 'y' };
     for text in [
         "hello".to_owned(),
         "/start".to_owned(),
         "/start campaign-7".to_owned(),
         "connect me, please".to_owned(),
         code[1..].to_owned(),
-        format!("xy{}", &code[1..]),
+        format!("x{other}{}", &code[1..]),
         "https://acme.example/?start=here".to_owned(),
     ] {
         assert!(!is_secret(text.clone()), "{text}");
@@ -57,8 +59,6 @@ async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
     );
 }
 
-/// In another process, or after a restart, a code is known by its form alone.
-#[tokio::test]
 /// What a code that nobody here has made is known by: its look.
 #[tokio::test]
 async fn a_code_that_was_made_elsewhere_is_a_secret_glued_to_words_and_broken_by_anything() {
@@ -91,6 +91,8 @@ async fn a_code_that_was_made_elsewhere_is_a_secret_glued_to_words_and_broken_by
     assert!(in_payloads <= 16, "by chance at best: {in_payloads} of 800");
 }
 
+/// In another process, or after a restart, a code is known by its form alone.
+#[tokio::test]
 async fn a_code_that_was_made_elsewhere_is_a_secret_in_pieces_and_not_glued_to_letters() {
     let (kit, elsewhere) = (kit().await, kit().await);
     let mut in_pieces = 0;
