@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 use crate::bindings::{Bindings, Outcome, fits};
 use crate::code::{CodeHash, holds_code};
 use crate::command::connect_argument;
-use crate::platform::{ConnectMode, ConnectPlatform};
 use crate::disguise::{Between, holds_glued, holds_pieces};
+use crate::platform::{ConnectMode, ConnectPlatform};
 
 /// A connect command that is older is not meant any more: its code has expired.
 const STALE: Duration = Duration::from_secs(600);

@@ -51,6 +51,10 @@ async fn what_an_owner_gets_is_what_the_page_shows() {
         offer.url.unwrap().expose(),
         format!("https://linked.example/kit?start={code}")
     );
+    assert_eq!(
+        offer.instruction.expose(),
+        "Open the link and press Start in Linked"
+    );
 }
 
 #[tokio::test]
@@ -203,10 +207,6 @@ async fn five_wrong_codes_lock_the_sender_before_the_right_one_is_looked_up() {
     assert_eq!(kit.send("eve", &code).await, "connected");
 }
 
-#[tokio::test]
-async fn a_day_of_guessing_gets_five_tries_an_hour_and_locks_nobody_else() {
-    let kit = kit().await;
-    let mut looked_up = 0;
 /// Nobody makes the bot talk by guessing on.
 #[tokio::test]
 async fn who_is_locked_is_told_so_once_while_the_lock_lasts() {
@@ -236,6 +236,10 @@ async fn who_is_locked_is_told_so_once_while_the_lock_lasts() {
     assert!(!told("eve").await);
 }
 
+#[tokio::test]
+async fn a_day_of_guessing_gets_five_tries_an_hour_and_locks_nobody_else() {
+    let kit = kit().await;
+    let mut looked_up = 0;
     for minute in 0..24 * 60u32 {
         if minute % 30 == 0 {
             let code = kit.mint("ada").await;

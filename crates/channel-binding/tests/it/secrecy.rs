@@ -149,6 +149,8 @@ async fn what_a_message_brings_along_is_a_secret_where_it_shows_a_code() {
         let mut reply = kit.direct("a", "what is this?");
         reply.raw = raw.clone();
         assert!(!gate.is_secret(&event(reply.clone())), "it brings nothing");
+        let mut quoting = reply.clone();
+        quoting.quotes = true;
         reply.reply_to = Some(Quoted::new("m".into(), true));
         let mut forwarded = kit.direct("a", "");
         forwarded.raw = raw.clone();
@@ -156,6 +158,7 @@ async fn what_a_message_brings_along_is_a_secret_where_it_shows_a_code() {
         let deleted = EventKind::Deleted(Box::new(deleted));
         for event in [
             event(reply),
+            event(quoting),
             event(forwarded),
             Event::new("e".into(), "acme".into(), deleted),
         ] {
@@ -163,6 +166,3 @@ async fn what_a_message_brings_along_is_a_secret_where_it_shows_a_code() {
         }
     }
 }
-        let mut quoting = reply.clone();
-        quoting.quotes = true;
-            event(quoting),
