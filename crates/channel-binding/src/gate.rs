@@ -6,17 +6,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use channel_core::{AccountRef, Bound, ChatKind, Clock, Hold, Message, Proof, Result, SenderKind};
 use channel_policy::{
-    Identities, MemoryPolicies, PolicyStore, Reason, Resolution, Settled, Tries, account_key,
+    Identities, Lockout, MemoryPolicies, PolicyStore, Reason, Resolution, Settled, Tries,
+    account_key,
 };
 use sha2::{Digest as _, Sha256};
 
 use crate::bindings::{Bindings, Outcome, fits};
-use crate::code::{CodeHash, holds_code, holds_pieces};
+use crate::code::{CodeHash, holds_code};
 use crate::command::connect_argument;
+use crate::disguise::{Between, holds_glued, holds_pieces};
 use crate::platform::{ConnectMode, ConnectPlatform};
 
 /// A connect command that is older is not meant any more: its code has expired.
 const STALE: Duration = Duration::from_secs(600);
+
+/// How many locked senders are remembered who were told so.
+const MOST_TOLD: usize = 10_000;
 
 /// One answer for every code that does not hold, whatever the cause.
 const INVALID: &str = "This code is not valid. Please get a new one.";
@@ -38,6 +43,8 @@ pub struct ConnectGate {
     bindings: Bindings,
     clock: Arc<dyn Clock>,
     store: Arc<dyn PolicyStore>,
+    /// Who was told that they are locked: once, so that nobody makes the bot talk.
+    told: Lockout<AccountRef>,
 }
 
 impl ConnectGate {
@@ -48,6 +55,7 @@ impl ConnectGate {
             clock: bindings.clock(),
             bindings,
             store: Arc::new(MemoryPolicies::new()),
+            told: Lockout::new(1, Tries::LOCK_FOR, MOST_TOLD),
         }
     }
 
@@ -84,7 +92,7 @@ impl ConnectGate {
         let key = account_key(&message.sender.account);
         let now = self.clock.now();
         if !self.store.begin(Tries::Connect, &key, now).await? {
-            return Ok(Settled::with(Reason::ConnectLocked, LOCKED));
+            return Ok(self.locked(&message.sender.account));
         }
         let tried = self.redeem(platform, argument, message, digest).await;
         match &tried {
@@ -95,6 +103,15 @@ impl ConnectGate {
             _ => noted(self.store.withdraw(Tries::Connect, &key).await),
         }
         tried
+    }
+
+    /// What somebody hears who may not try: once while the lock lasts.
+    fn locked(&self, account: &AccountRef) -> Settled {
+        if self.told.begin(account, self.clock.elapsed()) {
+            Settled::with(Reason::ConnectLocked, LOCKED)
+        } else {
+            Settled::silently(Reason::ConnectLocked)
+        }
     }
 
     async fn redeem(
@@ -167,11 +184,18 @@ impl Identities for ConnectGate {
     }
 
     fn is_secret(&self, message: &Message) -> bool {
-        self.read(message).is_some() || self.shows_code(&message.text)
+        // What people write themselves is looked at more closely than payloads, which are full of
+        // ids that look like codes with something around them.
+        let text = &message.text;
+        self.read(message).is_some()
+            || holds_code(text)
+            || holds_pieces(text, Between::Anything)
+            || holds_glued(text)
+            || self.bindings.shows_own_code(text)
     }
 
     fn shows_code(&self, text: &str) -> bool {
-        holds_code(text) || holds_pieces(text) || self.bindings.shows_own_code(text)
+        holds_code(text) || holds_pieces(text, Between::Space) || self.bindings.shows_own_code(text)
     }
 
     async fn resolve(&self, account: &AccountRef) -> Resolution {

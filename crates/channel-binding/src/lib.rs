@@ -3,6 +3,7 @@
 mod bindings;
 mod code;
 mod command;
+mod disguise;
 mod flights;
 mod gate;
 mod memory;

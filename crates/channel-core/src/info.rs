@@ -24,6 +24,57 @@ pub struct ChannelInfo {
     pub pacing: Pacing,
     /// Where a binding holds that was made in one place: what the ids of senders mean.
     pub binding_scope: BindingScope,
+    /// Which spellings of ids and handles are one.
+    pub spelling: Spelling,
+}
+
+/// Whether capitals make a difference.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Case {
+    /// `Ada` and `ada` are two.
+    #[default]
+    Sensitive,
+    /// `Ada` and `ada` are one.
+    Insensitive,
+}
+
+/// How a platform compares ids and handles, for whoever looks for one on a list.
+///
+/// A fact about a platform, declared by its adapter. What is taken for one that is not lets
+/// somebody in whom nobody has named: only what the vendor says is declared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Spelling {
+    /// The ids of senders and chats.
+    pub ids: Case,
+    /// The unique handles of people, without `@`.
+    pub handles: Case,
+}
+
+impl Spelling {
+    /// Every character counts, in ids and in handles.
+    #[must_use]
+    pub const fn exact() -> Self {
+        Self {
+            ids: Case::Sensitive,
+            handles: Case::Sensitive,
+        }
+    }
+
+    /// Says how ids are compared.
+    #[must_use]
+    pub const fn ids(mut self, case: Case) -> Self {
+        self.ids = case;
+        self
+    }
+
+    /// Says how handles are compared.
+    #[must_use]
+    pub const fn handles(mut self, case: Case) -> Self {
+        self.handles = case;
+        self
+    }
 }
 
 impl ChannelInfo {
@@ -37,6 +88,7 @@ impl ChannelInfo {
             guarantees: Guarantees::default(),
             pacing: Pacing::off(),
             binding_scope: BindingScope::default(),
+            spelling: Spelling::default(),
         }
     }
 
@@ -51,6 +103,13 @@ impl ChannelInfo {
     #[must_use]
     pub const fn binding_scope(mut self, scope: BindingScope) -> Self {
         self.binding_scope = scope;
+        self
+    }
+
+    /// Says how ids and handles are compared; to the letter unless said otherwise.
+    #[must_use]
+    pub const fn spelling(mut self, spelling: Spelling) -> Self {
+        self.spelling = spelling;
         self
     }
 

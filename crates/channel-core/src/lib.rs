@@ -59,7 +59,7 @@ pub use id::{
     ActionId, BindingId, ChannelId, ChatId, EventId, FileId, IdempotencyKey, MessageId, OwnerId,
     Platform, SenderId, ThreadId, WorkspaceId,
 };
-pub use info::{ChannelInfo, Identity, Quota};
+pub use info::{Case, ChannelInfo, Identity, Quota, Spelling};
 pub use limits::{Limits, Rate, TextLimit, TextUnit};
 pub use message::{Addressed, Command, InboundMessage, Message, NativeMessage, Quoted};
 pub use multipart::Multipart;

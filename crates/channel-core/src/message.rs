@@ -180,6 +180,10 @@ pub struct Message {
     /// The message that it replies to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<Quoted>,
+    /// Whether the payload brings words along that were said elsewhere and that have no id here
+    /// for [`reply_to`](Self::reply_to): a quote from another chat, a forward with a comment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub quotes: bool,
     /// When the platform says it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<SystemTime>,
@@ -211,6 +215,7 @@ impl Message {
             attachments: Vec::new(),
             addressed: Addressed::No,
             reply_to: None,
+            quotes: false,
             sent_at: None,
             album: None,
             joined: Vec::new(),

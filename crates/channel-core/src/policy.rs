@@ -109,7 +109,8 @@ pub trait Policy: fmt::Debug + Send + Sync {
     /// Judges one event.
     async fn judge(&self, event: &Event) -> Verdict;
 
-    /// Looks at the channels that are about to start, once, before any event.
+    /// Looks at the channels that are about to start, once, before any event: whatever it has to
+    /// know of them it learns here.
     ///
     /// # Errors
     ///

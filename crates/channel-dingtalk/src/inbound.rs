@@ -137,6 +137,7 @@ impl Reader<'_> {
         message.text = words.text;
         message.formatted = words.formatted;
         message.attachments = words.attachments;
+        message.quotes = said.msgtype == "chatRecord" || quoted.is_none() && said.quotes();
         message.reply_to = quoted;
         message.sent_at = said
             .create_at

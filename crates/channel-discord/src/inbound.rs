@@ -116,6 +116,7 @@ impl Reader<'_> {
         message.formatted = words.formatted;
         message.addressed = addressed;
         message.reply_to = reply_to;
+        message.quotes = !wire.message_snapshots.is_empty();
         message.sent_at = time(&wire.id);
         self.add_files(&mut message, wire);
         message.raw = raw.clone();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use channel_core::{ChannelInfo, Identity, ReplyLedger, Result, Route};
+use channel_core::{Case, ChannelInfo, Identity, ReplyLedger, Result, Route, Spelling};
 use http::Method;
 use serde::Deserialize;
 
@@ -62,6 +62,8 @@ impl Shared {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits::limits())
                 .binding_scope(channel_core::BindingScope::Personal)
+                // https://support.discord.com/hc/en-us/articles/12620128861463: case counts in no username.
+                .spelling(Spelling::exact().handles(Case::Insensitive))
                 .guarantees(limits::guarantees())
                 .pacing(limits::pacing()),
             routes: [

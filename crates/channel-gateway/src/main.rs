@@ -36,6 +36,24 @@ struct DemoArgs {
     /// Leaves the browser alone.
     #[arg(long)]
     no_open: bool,
+    /// How many events may be queued or in handlers at once.
+    #[arg(long, value_name = "EVENTS", default_value_t = 1000)]
+    capacity: usize,
+    /// What people are told, once, for whose messages there is no room; nothing without it.
+    #[arg(long, value_name = "TEXT")]
+    tell_when_full: Option<String>,
+}
+
+impl DemoArgs {
+    fn config(&self) -> DemoConfig {
+        let config = DemoConfig::default()
+            .bind(self.bind)
+            .capacity(self.capacity);
+        match &self.tell_when_full {
+            Some(text) => config.tell_when_full(text),
+            None => config,
+        }
+    }
 }
 
 #[tokio::main]
@@ -68,7 +86,7 @@ async fn main() -> ExitCode {
 async fn demo(args: DemoArgs) -> Result<()> {
     // Listens for the signal before anybody can know that there is a process to stop.
     let stop = Stop::new()?;
-    let demo = Demo::start(DemoConfig::default().bind(args.bind)).await?;
+    let demo = Demo::start(args.config()).await?;
     let url = demo.url();
     let mut out = std::io::stdout();
     // Whoever reads our output may have gone; the page is served all the same.
@@ -142,5 +160,31 @@ impl Stop {
         }
         #[cfg(not(unix))]
         interrupted.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(options: &[&str]) -> DemoConfig {
+        let line = ["channel-gateway", "demo"].iter().chain(options);
+        match Cli::try_parse_from(line) {
+            Ok(Cli {
+                command: Cmd::Demo(args),
+            }) => args.config(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_option_of_the_demo_is_a_setting() {
+        let default = config(&[]);
+        assert_eq!((default.capacity, default.tell_when_full), (1000, None));
+        let set = config(&["--capacity", "7", "--tell-when-full", "Come back later."]);
+        assert_eq!(set.capacity, 7);
+        assert_eq!(set.tell_when_full.as_deref(), Some("Come back later."));
+        let bind = "127.0.0.1:4000";
+        assert_eq!(config(&["--bind", bind]).bind.to_string(), bind);
     }
 }

@@ -1,9 +1,9 @@
 //! Who may talk to one channel.
 
-use channel_core::{Error, Result};
+use channel_core::{Case, Error, Result};
 use serde::Deserialize;
 
-use crate::allowlist::{Allowlist, Case};
+use crate::allowlist::Allowlist;
 use crate::trigger::{GroupConfig, GroupTriggers};
 
 /// Who may write to the bot in a direct chat.
@@ -55,8 +55,9 @@ pub struct AccessConfig {
     pub direct: DirectPolicy,
     /// What is meant for the bot in shared chats.
     pub groups: GroupConfig,
-    /// Whether the platform takes `Ada` and `ada` for one.
-    pub ignore_case: bool,
+    /// Whether `Ada` and `ada` are one, in ids, handles and chats. If absent it is as the
+    /// platform has it ([`Spelling`](channel_core::Spelling)).
+    pub ignore_case: Option<bool>,
 }
 
 impl AccessConfig {
@@ -108,10 +109,17 @@ impl AccessConfig {
         self
     }
 
-    /// Takes `Ada` and `ada` for one, as the platform does.
+    /// Takes `Ada` and `ada` for one, whatever the platform does.
     #[must_use]
     pub const fn ignore_case(mut self) -> Self {
-        self.ignore_case = true;
+        self.ignore_case = Some(true);
+        self
+    }
+
+    /// Takes `Ada` and `ada` for two, whatever the platform does.
+    #[must_use]
+    pub const fn respect_case(mut self) -> Self {
+        self.ignore_case = Some(false);
         self
     }
 }
@@ -129,18 +137,17 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(config: &AccessConfig) -> Result<Self> {
-        let case = if config.ignore_case {
-            Case::Insensitive
-        } else {
-            Case::Sensitive
-        };
+        let case = config.ignore_case.map(|ignore| match ignore {
+            true => Case::Insensitive,
+            false => Case::Sensitive,
+        });
         Ok(Self {
             allow_all: config.allow_all,
-            senders: Allowlist::of_channel(&config.allow_from, case)?,
-            chats: Allowlist::of_channel(&config.allow_chats, case)?,
+            senders: Allowlist::of_platform(&config.allow_from, case)?,
+            chats: Allowlist::of_platform(&config.allow_chats, case)?,
             roles: config.allow_roles.clone(),
             direct: config.direct,
-            groups: GroupTriggers::new(&config.groups, case)?,
+            groups: GroupTriggers::read(&config.groups, case)?,
         })
     }
 

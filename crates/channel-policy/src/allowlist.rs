@@ -3,27 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use channel_core::{AccountRef, ChatId, Error, Platform, Result};
-
-/// How a platform compares its ids and handles.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Case {
-    /// `Ada` and `ada` are two.
-    #[default]
-    Sensitive,
-    /// `Ada` and `ada` are one.
-    Insensitive,
-}
-
-impl Case {
-    fn fold(self, text: &str) -> Cow<'_, str> {
-        match self {
-            Self::Sensitive => Cow::Borrowed(text),
-            Self::Insensitive => Cow::Owned(text.to_lowercase()),
-        }
-    }
-}
+use channel_core::{AccountRef, Case, ChatId, Error, Platform, Result, Spelling};
 
 /// A list of senders, or of chats.
 ///
@@ -33,8 +13,8 @@ impl Case {
 /// senders choose for themselves are never compared.
 ///
 /// ```
-/// use channel_core::{AccountRef, Platform};
-/// use channel_policy::{Allowlist, Case};
+/// use channel_core::{AccountRef, Case, Platform};
+/// use channel_policy::Allowlist;
 ///
 /// let list = Allowlist::of_channel(&["42|Ada", "acme:43"], Case::Sensitive)?;
 /// let account = |id: &str| AccountRef::new(Platform::new("acme"), id.into());
@@ -46,9 +26,12 @@ impl Case {
 #[derive(Debug, Clone, Default)]
 pub struct Allowlist {
     entries: HashSet<Box<str>>,
+    /// The same in small letters.
+    folded: HashSet<Box<str>>,
     everyone: bool,
     handles: bool,
-    case: Case,
+    /// Absent where it is for the platform to say.
+    case: Option<Case>,
     /// Whether an entry has to name its platform.
     qualified: bool,
 }
@@ -60,19 +43,25 @@ impl Allowlist {
     ///
     /// `Config` if an entry is blank.
     pub fn of_channel<T: AsRef<str>>(entries: &[T], case: Case) -> Result<Self> {
+        Self::read(entries, Some(case), false)
+    }
+
+    /// The same, compared as the channel's platform does it unless somebody has said how.
+    pub(crate) fn of_platform<T: AsRef<str>>(entries: &[T], case: Option<Case>) -> Result<Self> {
         Self::read(entries, case, false)
     }
 
-    /// Reads a list for all channels: each entry is `platform:id` or `*`.
+    /// Reads a list for all channels: each entry is `platform:id` or `*`. A [`Gate`](crate::Gate)
+    /// compares each entry as its platform does.
     ///
     /// # Errors
     ///
     /// `Config` if an entry is blank or does not name its platform.
     pub fn of_all<T: AsRef<str>>(entries: &[T]) -> Result<Self> {
-        Self::read(entries, Case::Sensitive, true)
+        Self::read(entries, None, true)
     }
 
-    fn read<T: AsRef<str>>(entries: &[T], case: Case, qualified: bool) -> Result<Self> {
+    fn read<T: AsRef<str>>(entries: &[T], case: Option<Case>, qualified: bool) -> Result<Self> {
         let mut list = Self {
             case,
             qualified,
@@ -105,7 +94,10 @@ impl Allowlist {
             ));
         }
         self.handles |= id.starts_with('@') || bare.is_some_and(|bare| bare.starts_with('@'));
-        self.entries.insert(self.case.fold(id).into());
+        self.entries.insert(id.into());
+        if self.case != Some(Case::Sensitive) {
+            self.folded.insert(id.to_lowercase().into());
+        }
         Ok(())
     }
 
@@ -131,9 +123,20 @@ impl Allowlist {
         self.everyone || self.entries.iter().any(|entry| is_of(entry))
     }
 
-    /// Whether a sender is on it; the handle is what the platform vouches for.
+    /// Whether a sender is on it; the handle is what the platform vouches for. Where the list
+    /// does not say how names are compared every character counts.
     #[must_use]
     pub fn has(&self, account: &AccountRef, handle: Option<&str>) -> bool {
+        self.has_spelt(account, handle, Spelling::exact())
+    }
+
+    /// The same, compared as the platform does it where the list does not say how.
+    pub(crate) fn has_spelt(
+        &self,
+        account: &AccountRef,
+        handle: Option<&str>,
+        declared: Spelling,
+    ) -> bool {
         if self.everyone {
             return true;
         }
@@ -141,31 +144,43 @@ impl Allowlist {
             return false;
         }
         let workspace = account.workspace.as_ref().map(AsRef::as_ref);
-        let found = self.find(&account.platform, workspace, account.sender.as_str());
-        found
+        let platform = &account.platform;
+        self.find(platform, workspace, account.sender.as_str(), declared.ids)
             || self.handles
                 && handle.is_some_and(|handle| {
                     let handle = handle.trim_start_matches('@');
-                    !handle.is_empty() && self.find(&account.platform, None, &format!("@{handle}"))
+                    let entry = format!("@{handle}");
+                    !handle.is_empty() && self.find(platform, None, &entry, declared.handles)
                 })
     }
 
     /// Whether a chat is on it.
     #[must_use]
     pub fn has_chat(&self, platform: &Platform, chat: &ChatId) -> bool {
-        self.everyone || !self.entries.is_empty() && self.find(platform, None, chat.as_str())
+        self.has_chat_spelt(platform, chat, Spelling::exact())
     }
 
-    fn find(&self, platform: &Platform, workspace: Option<&str>, id: &str) -> bool {
+    /// The same, compared as the platform does it where the list does not say how.
+    pub(crate) fn has_chat_spelt(
+        &self,
+        platform: &Platform,
+        chat: &ChatId,
+        declared: Spelling,
+    ) -> bool {
+        let id = chat.as_str();
+        self.everyone || !self.entries.is_empty() && self.find(platform, None, id, declared.ids)
+    }
+
+    fn find(&self, platform: &Platform, workspace: Option<&str>, id: &str, declared: Case) -> bool {
         let id = match workspace {
             Some(workspace) => Cow::Owned(format!("{workspace}:{id}")),
             None => Cow::Borrowed(id),
         };
-        let id = match self.case {
-            Case::Sensitive => id,
-            Case::Insensitive => Cow::Owned(id.to_lowercase()),
+        let (entries, id) = match self.case.unwrap_or(declared) {
+            Case::Insensitive => (&self.folded, Cow::Owned(id.to_lowercase())),
+            _ => (&self.entries, id),
         };
-        !self.qualified && self.entries.contains(id.as_ref())
-            || self.entries.contains(format!("{platform}:{id}").as_str())
+        !self.qualified && entries.contains(id.as_ref())
+            || entries.contains(format!("{platform}:{id}").as_str())
     }
 }

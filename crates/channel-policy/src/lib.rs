@@ -17,8 +17,9 @@ mod trigger;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use access::{AccessConfig, DirectPolicy};
-pub use allowlist::{Allowlist, Case};
+pub use allowlist::Allowlist;
 pub use audit::{Audit, AuditEvent, AuditRing};
+pub use channel_core::Case;
 pub use command::{CommandLine, Line, Normaliser, ParseError, tokenise};
 pub use gate::{Gate, GateBuilder, Stage};
 pub use identity::{Directory, Identities, Resolution, Settled};

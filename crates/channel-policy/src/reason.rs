@@ -74,7 +74,7 @@ reasons! {
     Connected = "connected",
     /// Answered: a connect code was wrong, used or expired.
     ConnectInvalid = "connect_invalid",
-    /// Answered: too many wrong connect codes.
+    /// Answered once, then refused: too many wrong connect codes.
     ConnectLocked = "connect_locked",
     /// Refused: a connect code where others could read it.
     ConnectShared = "connect_shared",

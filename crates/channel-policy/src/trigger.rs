@@ -1,9 +1,9 @@
 //! Which talk in shared chats is meant for the bot.
 
-use channel_core::{Addressed, ChatId, ChatKind, Error, Message, Platform, Result};
+use channel_core::{Addressed, Case, ChatId, ChatKind, Error, Message, Platform, Result, Spelling};
 use serde::Deserialize;
 
-use crate::allowlist::{Allowlist, Case};
+use crate::allowlist::Allowlist;
 
 /// What a bot listens to in shared chats.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -89,6 +89,11 @@ impl GroupTriggers {
     /// `Config` if prefixes are set in a mode that has none, or missing in the one that
     /// needs them, or an entry is blank.
     pub fn new(config: &GroupConfig, case: Case) -> Result<Self> {
+        Self::read(config, Some(case))
+    }
+
+    /// The same; chats are compared as the platform does it unless somebody has said how.
+    pub(crate) fn read(config: &GroupConfig, case: Option<Case>) -> Result<Self> {
         if (config.mode == GroupMode::Prefix) == config.prefixes.is_empty() {
             return Err(Error::config(
                 "group prefixes belong to the group mode prefix, which needs at least one",
@@ -106,7 +111,7 @@ impl GroupTriggers {
             context,
             mode: config.mode,
             prefixes: config.prefixes.clone(),
-            free_chats: Allowlist::of_channel(&config.free_chats, case)?,
+            free_chats: Allowlist::of_platform(&config.free_chats, case)?,
             mention_words: config
                 .mention_words
                 .iter()
@@ -119,6 +124,16 @@ impl GroupTriggers {
     /// bot's own name, nothing is a mention.
     #[must_use]
     pub fn decide(&self, message: &Message, platform: &Platform) -> Trigger {
+        self.decide_spelt(message, platform, Spelling::exact())
+    }
+
+    /// The same where a platform has its own way to compare ids.
+    pub(crate) fn decide_spelt(
+        &self,
+        message: &Message,
+        platform: &Platform,
+        declared: Spelling,
+    ) -> Trigger {
         const RESPOND: Trigger = Trigger::Respond { skip: 0 };
         if message.chat.kind == ChatKind::Direct {
             return RESPOND;
@@ -127,7 +142,7 @@ impl GroupTriggers {
             return Trigger::Ignore;
         }
         if message.addressed != Addressed::No
-            || self.is_free(platform, &message.chat.id)
+            || self.is_free(platform, &message.chat.id, declared)
             || self.is_called(&message.text)
         {
             return RESPOND;
@@ -147,8 +162,8 @@ impl GroupTriggers {
         }
     }
 
-    fn is_free(&self, platform: &Platform, chat: &ChatId) -> bool {
-        self.free_chats.has_chat(platform, chat)
+    fn is_free(&self, platform: &Platform, chat: &ChatId, declared: Spelling) -> bool {
+        self.free_chats.has_chat_spelt(platform, chat, declared)
     }
 
     fn is_called(&self, text: &str) -> bool {

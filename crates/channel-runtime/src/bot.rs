@@ -347,6 +347,10 @@ impl Bot {
             .collect();
         let transport = self.take_transport();
         let core = self.core(&transport, None);
+        // It judges as it would if it ran, also what it would not run with.
+        if let Err(error) = core.policy.check(&infos.iter().collect::<Vec<_>>()) {
+            tracing::debug!(%error, "the policy would not start with these channels");
+        }
         let mut replayed = Vec::with_capacity(entries.len());
         for entry in entries {
             let id = &entry.event.event.channel;

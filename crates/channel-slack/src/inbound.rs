@@ -297,6 +297,7 @@ impl Scene<'_> {
             .as_ref()
             .map(|root| Quoted::new(MessageId::from(root.as_str()), parent_is_me));
         message.thread = thread;
+        message.quotes = event.attachments.is_some();
         message.text = words.text;
         message.formatted = words.formatted;
         message.attachments = self.attachments(&event.files);

@@ -153,6 +153,7 @@ fn common(channel: &ChannelId, me: &Me, wire: &mut wire::Message, raw: Raw) -> M
     message.attachments = attachments;
     message.addressed = addressed;
     message.reply_to = quoted;
+    message.quotes = wire.quote.is_some() || wire.external_reply.is_some();
     message.sent_at = sent_at;
     message.album = wire.media_group_id.take();
     message.raw = raw;

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use channel_core::{ChannelInfo, Event, EventKind, Identity, Limits, MemberState, Result, Route};
+use channel_core::{
+    Case, ChannelInfo, Event, EventKind, Identity, Limits, MemberState, Result, Route, Spelling,
+};
 use serde::Deserialize;
 
 use crate::PLATFORM;
@@ -69,6 +71,8 @@ impl Shared {
         Self {
             info: ChannelInfo::new(config.id.clone(), PLATFORM, limits)
                 .binding_scope(channel_core::BindingScope::Personal)
+                // https://core.telegram.org/bots/features#botfather: case counts in no username.
+                .spelling(Spelling::exact().handles(Case::Insensitive))
                 .guarantees(limits::guarantees())
                 .pacing(pacing.declared()),
             routes: [Route::post(config.webhook_path.as_str(), MAX_BODY)],

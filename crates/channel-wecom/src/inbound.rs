@@ -78,12 +78,14 @@ fn of_place(
             id,
             text,
             attachments,
+            quotes,
         } => {
             let mut message = Message::new(id.into(), chat, sender, reply);
             let (addressed, text) = addressed(place.kind, text, frame.name);
             message.addressed = addressed;
             message.text = text;
             message.attachments = attachments;
+            message.quotes = quotes;
             message.sent_at = at.and_then(|at| UNIX_EPOCH.checked_add(Duration::from_secs(at)));
             message.raw = raw;
             EventKind::Message(Box::new(message))

@@ -66,6 +66,7 @@ impl NativeMessage for WecomMessage {
                 id,
                 text,
                 attachments,
+                ..
             },
         ) = (item.place, item.what)
         else {

@@ -310,3 +310,77 @@ impl BindingStore for SqlBindings {
         again!("sweep", self.sweep_once(now, trail_before))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as StdError;
+
+    use sqlx::error::{DatabaseError, ErrorKind as Cause};
+
+    use super::*;
+
+    /// What a database says when a row is there already.
+    #[derive(Debug)]
+    struct Taken;
+
+    impl fmt::Display for Taken {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("taken")
+        }
+    }
+
+    impl StdError for Taken {}
+
+    impl DatabaseError for Taken {
+        fn message(&self) -> &str {
+            "taken"
+        }
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+        fn kind(&self) -> Cause {
+            Cause::UniqueViolation
+        }
+    }
+
+    /// How often something is tried that fails so many times, and how it ends.
+    async fn tried(failures: u32, error: fn() -> sqlx::Error) -> (u32, Result<()>) {
+        let mut tries = 0_u32;
+        let run = |tries: u32| async move {
+            match tries > failures {
+                true => Ok(()),
+                false => Err(error()),
+            }
+        };
+        let done = again!("try", {
+            tries += 1;
+            run(tries)
+        });
+        (tries, done)
+    }
+
+    #[tokio::test]
+    async fn what_collides_is_tried_three_times_and_what_fails_once() {
+        let taken = || sqlx::Error::Database(Box::new(Taken));
+        for failures in [0, 1, 2] {
+            let (tries, done) = tried(failures, taken).await;
+            assert_eq!((tries, done.is_ok()), (failures + 1, true));
+        }
+        let (tries, done) = tried(3, taken).await;
+        assert_eq!(
+            (tries, done.unwrap_err().kind()),
+            (3, ErrorKind::Unavailable)
+        );
+        let (tries, done) = tried(3, || sqlx::Error::PoolTimedOut).await;
+        assert_eq!(
+            (tries, done.unwrap_err().kind()),
+            (1, ErrorKind::Unavailable)
+        );
+    }
+}

@@ -51,6 +51,10 @@ async fn what_an_owner_gets_is_what_the_page_shows() {
         offer.url.unwrap().expose(),
         format!("https://linked.example/kit?start={code}")
     );
+    assert_eq!(
+        offer.instruction.expose(),
+        "Open the link and press Start in Linked"
+    );
 }
 
 #[tokio::test]
@@ -201,6 +205,35 @@ async fn five_wrong_codes_lock_the_sender_before_the_right_one_is_looked_up() {
     kit.clock.advance(MILLI);
     let code = kit.mint("eve").await;
     assert_eq!(kit.send("eve", &code).await, "connected");
+}
+
+/// Nobody makes the bot talk by guessing on.
+#[tokio::test]
+async fn who_is_locked_is_told_so_once_while_the_lock_lasts() {
+    const WRONG: &str = "/connect AAAAAAAAAAAAAAAAAAAAAA";
+    let kit = kit().await;
+    let lock = async |sender: &str| {
+        for _ in 0..5 {
+            let settled = kit.settle(&kit.direct(sender, WRONG)).await;
+            assert_eq!(settled.reason, Reason::ConnectInvalid);
+        }
+    };
+    let told = async |sender: &str| {
+        let settled = kit.settle(&kit.direct(sender, WRONG)).await;
+        assert_eq!(settled.reason, Reason::ConnectLocked);
+        settled.answer.is_some()
+    };
+    lock("eve").await;
+    assert!(told("eve").await);
+    for _ in 0..20 {
+        assert!(!told("eve").await);
+    }
+    lock("mallory").await;
+    assert!(told("mallory").await, "everybody for themselves");
+    kit.clock.advance(3600 * SECOND);
+    lock("eve").await;
+    assert!(told("eve").await, "another lock");
+    assert!(!told("eve").await);
 }
 
 #[tokio::test]

@@ -179,6 +179,39 @@ async fn only_the_owner_of_the_file_can_read_it() {
     assert!(!beside.exists());
 }
 
+/// Whoever has the file open when it changes reads the whole of the old one.
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_replaced_as_a_whole() {
+    use std::io::Read as _;
+    let site = site().await;
+    site.set(json!({"token": "old"})).await;
+    let mut open = std::fs::File::open(&site.path).unwrap();
+    site.set(json!({"token": "new"})).await;
+    let mut before = String::new();
+    open.read_to_string(&mut before).unwrap();
+    let before: serde_json::Value = serde_json::from_str(&before).unwrap();
+    assert_eq!(before["acme"]["token"], "old");
+    assert!(std::fs::read_to_string(&site.path).unwrap().contains("new"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_is_rolled_back() {
+    let site = site().await;
+    site.set(json!({"token": "good"})).await;
+    let before = std::fs::read_to_string(&site.path).unwrap();
+    site.channels.take();
+    // Nothing can be written where a folder is.
+    std::fs::create_dir(site.path.with_extension("new")).unwrap();
+    assert_eq!(
+        site.set(json!({"token": "next"})).await.error(),
+        (503, "settings_unavailable".into())
+    );
+    assert_eq!(site.channels.take(), ["start next", "start good"]);
+    assert_eq!(site.token().await.as_deref(), Some("good"));
+    assert_eq!(std::fs::read_to_string(&site.path).unwrap(), before);
+}
+
 #[tokio::test]
 async fn what_does_not_start_is_rolled_back() {
     let site = site().await;

@@ -40,13 +40,15 @@ async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
     ] {
         assert!(is_secret(text.clone()), "{text}");
     }
+    // One character is another one.
+    let other = if code.starts_with('y') { 'z' } else { 'y' };
     for text in [
         "hello".to_owned(),
         "/start".to_owned(),
         "/start campaign-7".to_owned(),
         "connect me, please".to_owned(),
         code[1..].to_owned(),
-        format!("xy{}", &code[1..]),
+        format!("x{other}{}", &code[1..]),
         "https://acme.example/?start=here".to_owned(),
     ] {
         assert!(!is_secret(text.clone()), "{text}");
@@ -55,6 +57,38 @@ async fn a_text_that_shows_a_code_is_a_secret_and_other_texts_are_not() {
         is_secret("/connect wrong".to_owned()),
         "a command, whatever it carries"
     );
+}
+
+/// What a code that nobody here has made is known by: its look.
+#[tokio::test]
+async fn a_code_that_was_made_elsewhere_is_a_secret_glued_to_words_and_broken_by_anything() {
+    let (kit, elsewhere) = (kit().await, kit().await);
+    let gate = Gate::builder(Arc::new(kit.clock.clone()))
+        .channel("acme", AccessConfig::new().allow_all())
+        .identities(Arc::new(ConnectGate::new(kit.bindings.clone())))
+        .build()
+        .unwrap();
+    let (mut known, mut in_payloads) = ([0; 4], 0);
+    for n in 0..200 {
+        let code = elsewhere.mint(&format!("o{n}")).await;
+        let texts = [
+            format!("/connect{code}"),
+            format!("it is {code}thanks"),
+            format!("it is {}, {}", &code[..9], &code[9..]),
+            format!("{}.{}.{}", &code[..5], &code[5..14], &code[14..]),
+        ];
+        for (known, text) in known.iter_mut().zip(texts) {
+            *known += u32::from(kit.gate.is_secret(&kit.direct("a", &text)));
+            // In a payload this is what ids look like.
+            let mut reply = kit.direct("a", "what is this?");
+            reply.reply_to = Some(Quoted::new("m".into(), true));
+            let raw = format!(r#"{{"quoted":"{text}"}}"#);
+            reply.raw = Raw::new(raw.into_bytes().into());
+            in_payloads += u32::from(gate.is_secret(&event(reply)));
+        }
+    }
+    assert!(known.iter().all(|known| *known >= 190), "{known:?} of 200");
+    assert!(in_payloads <= 16, "by chance at best: {in_payloads} of 800");
 }
 
 /// In another process, or after a restart, a code is known by its form alone.
@@ -115,6 +149,8 @@ async fn what_a_message_brings_along_is_a_secret_where_it_shows_a_code() {
         let mut reply = kit.direct("a", "what is this?");
         reply.raw = raw.clone();
         assert!(!gate.is_secret(&event(reply.clone())), "it brings nothing");
+        let mut quoting = reply.clone();
+        quoting.quotes = true;
         reply.reply_to = Some(Quoted::new("m".into(), true));
         let mut forwarded = kit.direct("a", "");
         forwarded.raw = raw.clone();
@@ -122,6 +158,7 @@ async fn what_a_message_brings_along_is_a_secret_where_it_shows_a_code() {
         let deleted = EventKind::Deleted(Box::new(deleted));
         for event in [
             event(reply),
+            event(quoting),
             event(forwarded),
             Event::new("e".into(), "acme".into(), deleted),
         ] {

@@ -35,6 +35,44 @@ async fn a_restart_forgets_nothing_on_postgres() {
     survives_a_restart(Kind::Postgres).await;
 }
 
+/// Whatever a program does, the tables hold no account twice.
+async fn an_account_has_one_owner_in_the_tables_too(kind: Kind) {
+    let kit = Kit::new(kind).await;
+    kit.connect("ada", "a").await;
+    let pool = sqlx::AnyPool::connect(&kit.database.url).await.unwrap();
+    let insert = async |owner: &str, status: &str| {
+        sqlx::query(
+            "INSERT INTO channel_bindings
+             (id, owner_user_id, platform, status, external_account_id, workspace_id, proof,
+              scopes, capabilities, metadata, created_at, updated_at)
+             VALUES ($1, $2, 'acme', $3, 'a', '', 'verified', '[]', '[]', 'null', 0, 0)",
+        )
+        .bind(format!("{owner}-{status}"))
+        .bind(owner)
+        .bind(status)
+        .execute(&pool)
+        .await
+    };
+    let is_refused = |error: sqlx::Error| error.as_database_error().unwrap().is_unique_violation();
+    assert!(is_refused(insert("bob", "connected").await.unwrap_err()));
+    assert!(is_refused(insert("ada", "revoked").await.unwrap_err()));
+    insert("bob", "revoked").await.unwrap();
+    insert("eve", "revoked").await.unwrap();
+    assert_eq!(kit.owner("a").await.as_deref(), Some("ada"));
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn an_account_has_one_owner_in_the_tables_too_on_sqlite() {
+    an_account_has_one_owner_in_the_tables_too(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a server at CHANNEL_TEST_POSTGRES_URL"]
+async fn an_account_has_one_owner_in_the_tables_too_on_postgres() {
+    an_account_has_one_owner_in_the_tables_too(Kind::Postgres).await;
+}
+
 /// A database as an older version has left it.
 async fn database_of(kind: Kind, dump: &'static str) -> Database {
     let database = Database::new(kind).await;

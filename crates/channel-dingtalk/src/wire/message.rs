@@ -37,6 +37,14 @@ pub(crate) struct Message {
     pub(crate) quote_message: Option<Quote>,
 }
 
+impl Message {
+    /// Whether it answers a message, whose words come with it.
+    pub(crate) fn quotes(&self) -> bool {
+        let text = self.text.as_ref();
+        self.quote_message.is_some() || text.is_some_and(|text| text.replied_msg.is_some())
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AtUser {

@@ -414,6 +414,44 @@ fn an_answer_to_what_the_bot_said_is_known_by_its_key() {
 }
 
 #[test]
+fn words_that_come_along_without_an_id_are_told_of() {
+    let fake = Fake::new();
+    let channel = fake.channel();
+    let quotes = |more: &dyn Fn(&mut serde_json::Value)| {
+        let mut answer = mention("msg1", "answer");
+        more(&mut answer);
+        let came = came(&fake, &channel, &answer);
+        (came.reply_to.is_some(), came.quotes)
+    };
+    let replied = json!({"msgType": "text", "content": {"text": "old"}});
+    assert_eq!(quotes(&|_| ()), (false, false));
+    assert_eq!(
+        quotes(&|it| it["text"]["repliedMsg"] = replied.clone()),
+        (false, true)
+    );
+    assert_eq!(
+        quotes(&|it| it["quoteMessage"] = json!({"text": "old"})),
+        (false, true)
+    );
+    // Where the message has an id, that tells enough.
+    assert_eq!(
+        quotes(&|it| {
+            it["text"]["repliedMsg"] = replied.clone();
+            it["originalMsgId"] = json!("msg0");
+        }),
+        (true, false)
+    );
+    let record = json!({"title": "t", "summary": "s", "chatRecord": "[]"});
+    assert!(
+        quotes(&|it| {
+            it["msgtype"] = json!("chatRecord");
+            it["content"] = record.clone();
+        })
+        .1
+    );
+}
+
+#[test]
 fn parts_and_pace_are_declared() {
     let channel = Fake::new().channel();
     assert_eq!(channel.parts(&to(GROUP, "x".repeat(8000))).unwrap(), 3);

@@ -130,8 +130,13 @@ fn a_forwarded_message_says_what_was_forwarded() {
     let mut data = direct("505", "");
     data["message_reference"] = json!({"type": 1, "message_id": "800", "channel_id": "1"});
     data["message_snapshots"] = json!([{"message": {"content": "from afar", "attachments": []}}]);
-    let it = message(data);
+    let it = message(data.clone());
     assert_eq!((it.text.as_str(), it.reply_to), ("from afar", None));
+    // With a comment it says only that, and that more came along.
+    data["content"] = json!("look");
+    let it = message(data);
+    assert_eq!((it.text.as_str(), it.quotes), ("look", true));
+    assert!(!message(direct("506", "look")).quotes);
 }
 
 #[test]

@@ -63,12 +63,18 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub struct DemoConfig {
     /// Where the page is served; a free port of 127.0.0.1 by default.
     pub bind: SocketAddr,
+    /// How many events may be queued or in handlers at once; 1000 by default.
+    pub capacity: usize,
+    /// What people are told for whose messages there is no room; nothing by default.
+    pub tell_when_full: Option<String>,
 }
 
 impl Default for DemoConfig {
     fn default() -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            capacity: 1000,
+            tell_when_full: None,
         }
     }
 }
@@ -78,6 +84,20 @@ impl DemoConfig {
     #[must_use]
     pub const fn bind(mut self, address: SocketAddr) -> Self {
         self.bind = address;
+        self
+    }
+
+    /// Sets how many events may be queued or in handlers at once; see [`Bot::capacity`].
+    #[must_use]
+    pub const fn capacity(mut self, events: usize) -> Self {
+        self.capacity = events;
+        self
+    }
+
+    /// Tells people in these words that there is no room; see [`Bot::tell_when_full`].
+    #[must_use]
+    pub fn tell_when_full(mut self, text: impl Into<String>) -> Self {
+        self.tell_when_full = Some(text.into());
         self
     }
 }
@@ -213,7 +233,7 @@ impl Demo {
                 Error::config("the demo's store cannot be opened").with_source(source)
             })?;
         let mut bot = stage
-            .bot(accounts.gate(&stage.transport, &others)?)
+            .bot(accounts.gate(&stage.transport, &others)?, &config)
             .store(events)
             .served_elsewhere()
             .channel(stage.observe(Arc::new(polling), None))
@@ -359,7 +379,7 @@ impl Stage {
         ))
     }
 
-    fn bot(&self, gate: Gate) -> Bot {
+    fn bot(&self, gate: Gate, config: &DemoConfig) -> Bot {
         let policy = Minuted {
             inner: gate,
             recorder: self.recorder.clone(),
@@ -370,8 +390,12 @@ impl Stage {
             self.recorder.clone(),
             self.recorder.clone(),
         );
-        Bot::new(policy)
-            .drain_within(DRAIN)
+        let bot = Bot::new(policy).capacity(config.capacity);
+        let bot = match &config.tell_when_full {
+            Some(text) => bot.tell_when_full(text),
+            None => bot,
+        };
+        bot.drain_within(DRAIN)
             .on_message(move |message| {
                 minuted(&on_message, of_message(&message), bot::message(message))
             })

@@ -2,6 +2,8 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use channel_gateway::demo::{Demo, DemoConfig};
+
 use crate::demo::{Feed, post, says, start, started};
 
 const PLATFORMS: [&str; 6] = ["line", "slack", "discord", "feishu", "wecom", "dingtalk"];
@@ -123,5 +125,29 @@ async fn a_pressed_button_is_answered_on_every_platform() {
         };
         feed.find("platform", is_answer).await;
     }
+    demo.stop().await;
+}
+
+#[tokio::test]
+async fn who_finds_no_room_is_told_in_the_words_of_the_settings() {
+    const FULL: &str = "Come back later.";
+    let config = DemoConfig::default().capacity(1).tell_when_full(FULL);
+    let demo = Demo::start(config).await.unwrap();
+    let mut feed = Feed::open(&demo, "guest-1").await;
+    // The only place is taken for as long as this is handled.
+    let busy = json!({"text": "/sleep 120"});
+    post(&demo, "/api/telegram/message", &busy).await;
+    let is_handled = |trace: &Value| {
+        let text = &trace["event"]["kind"]["message"]["text"];
+        *text == busy["text"] && !trace["verdict"].is_null()
+    };
+    feed.find("trace", is_handled).await;
+    let path = "/api/platform/line/message";
+    post(&demo, path, &json!({"text": "hello"})).await;
+    let is_told = |news: &Value| {
+        let mut all = news["messages"].as_array().unwrap().iter();
+        news["channel"] == "line" && all.any(|one| says(&one["message"], FULL))
+    };
+    feed.find("platform", is_told).await;
     demo.stop().await;
 }

@@ -20,7 +20,7 @@ impl Gate {
             // Without words of its own it may be nothing but what somebody else said, passed on.
             EventKind::Message(message) => (
                 message,
-                message.reply_to.is_some() || message.text.is_empty(),
+                message.reply_to.is_some() || message.quotes || message.text.is_empty(),
             ),
             EventKind::Edited(message) => (message, true),
             EventKind::Deleted(deleted) => return self.brings_code(&deleted.raw),

@@ -13,6 +13,7 @@ use crate::audit::Audit;
 use crate::context::Overheard;
 use crate::gate::Gate;
 use crate::gate::lately::Lately;
+use crate::gate::spelt::Spelt;
 use crate::gate::told::Told;
 use crate::identity::{Directory, Identities};
 use crate::pairing::Pairing;
@@ -88,7 +89,8 @@ impl GateBuilder {
         self
     }
 
-    /// Lets a sender on every channel: `platform:id`, or `*` for everyone.
+    /// Lets a sender on every channel: `platform:id`, or `*` for everyone. Ids and handles are
+    /// compared as their platform does it.
     pub fn allow_from(mut self, sender: impl Into<String>) -> Self {
         self.allow_from.push(sender.into());
         self
@@ -189,6 +191,7 @@ impl GateBuilder {
             access,
             others,
             everywhere,
+            spelt: Spelt::default(),
             allow_all: self.allow_all,
             strict: self.strict,
             limiter: self.limits.map(|limits| RateLimiter::new(limits, BUCKETS)),

@@ -4,7 +4,7 @@ use channel_core::Event;
 
 use super::lately::Known;
 use super::subject::{self, Kind};
-use super::{Gate, Pass, Step, sender, trigger};
+use super::{Gate, Pass, Step, sender};
 use crate::reason::Reason;
 
 impl Gate {
@@ -23,7 +23,7 @@ impl Gate {
         };
         let steps = [
             sender(&subject),
-            trigger(&subject, access, &mut pass),
+            self.trigger(&subject, access, &mut pass),
             self.length(&subject),
         ];
         for step in steps {

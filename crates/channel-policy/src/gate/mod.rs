@@ -4,6 +4,7 @@ mod brought;
 mod config;
 mod foretell;
 mod lately;
+mod spelt;
 mod subject;
 mod told;
 
@@ -27,6 +28,7 @@ use crate::reason::{Counts, Reason};
 use crate::trigger::Trigger;
 pub use config::GateBuilder;
 use lately::Lately;
+use spelt::Spelt;
 use subject::{Kind, Subject};
 use told::Told;
 
@@ -66,6 +68,8 @@ pub struct Gate {
     access: HashMap<ChannelId, Access>,
     others: Option<Access>,
     everywhere: Allowlist,
+    /// How the platforms of the channels compare ids and handles.
+    spelt: Spelt,
     allow_all: bool,
     strict: bool,
     limiter: Option<RateLimiter>,
@@ -155,7 +159,7 @@ impl Gate {
             let step = match stage {
                 Stage::Sender => sender(&subject),
                 Stage::Connect => self.connect(&subject).await,
-                Stage::Trigger => match trigger(&subject, access, &mut pass) {
+                Stage::Trigger => match self.trigger(&subject, access, &mut pass) {
                     Step::On => Step::On,
                     end => {
                         self.overhear(&subject, access).await;
@@ -229,6 +233,21 @@ impl Gate {
                 Some(answer) => Step::Answered(settled.reason, answer),
                 None => Step::Refused(settled.reason),
             },
+        }
+    }
+
+    fn trigger(&self, subject: &Subject<'_>, access: &Access, pass: &mut Pass) -> Step {
+        let Some(message) = subject.message else {
+            return Step::On;
+        };
+        let platform = &subject.account().platform;
+        let declared = self.spelt.by(platform);
+        match access.groups.decide_spelt(message, platform, declared) {
+            Trigger::Respond { skip } => {
+                pass.skip = skip;
+                Step::On
+            }
+            Trigger::Ignore => Step::Refused(Reason::NotAddressed),
         }
     }
 
@@ -324,9 +343,12 @@ impl Gate {
             Some(directory) if wants_handle => directory.handle(subject.event),
             _ => None,
         };
-        access.senders.has(account, handle.as_deref())
-            || self.everywhere.has(account, handle.as_deref())
-            || !subject.is_direct() && access.chats.has_chat(&account.platform, subject.chat)
+        let (platform, handle) = (&account.platform, handle.as_deref());
+        let declared = self.spelt.by(platform);
+        let (senders, chats) = (&access.senders, &access.chats);
+        senders.has_spelt(account, handle, declared)
+            || self.everywhere.has_spelt(account, handle, declared)
+            || !subject.is_direct() && chats.has_chat_spelt(platform, subject.chat, declared)
     }
 
     /// A stranger in a direct chat: an invite code, or a request to be let in.
@@ -474,19 +496,6 @@ fn sender(subject: &Subject<'_>) -> Step {
     }
 }
 
-fn trigger(subject: &Subject<'_>, access: &Access, pass: &mut Pass) -> Step {
-    let Some(message) = subject.message else {
-        return Step::On;
-    };
-    match access.groups.decide(message, &subject.account().platform) {
-        Trigger::Respond { skip } => {
-            pass.skip = skip;
-            Step::On
-        }
-        Trigger::Ignore => Step::Refused(Reason::NotAddressed),
-    }
-}
-
 #[async_trait]
 impl Policy for Gate {
     async fn judge(&self, event: &Event) -> Verdict {
@@ -505,6 +514,7 @@ impl Policy for Gate {
     }
 
     fn check(&self, channels: &[&ChannelInfo]) -> Result<()> {
+        self.spelt.learn(channels);
         if let Some(id) = self
             .access
             .keys()

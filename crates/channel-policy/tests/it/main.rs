@@ -16,6 +16,8 @@ mod lockout;
 mod pains;
 mod pairing;
 mod rate;
+mod readme;
 mod secrecy;
+mod spelling;
 mod store;
 mod trigger;

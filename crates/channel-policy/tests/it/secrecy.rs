@@ -105,6 +105,15 @@ fn a_reply_that_quotes_a_code_is_a_secret() {
         assert!(is_secret(&here, quoting(&words)), "{words}");
     }
     assert!(!is_secret(&here, quoting("Hello there.")));
+    // Where the platform names no message the adapter says that there is one.
+    let unnamed = |words: &str| {
+        let mut message = quoting(words);
+        message.reply_to = None;
+        message.quotes = true;
+        message
+    };
+    assert!(is_secret(&here, unnamed(&code)));
+    assert!(!is_secret(&here, unnamed("Hello there.")));
 }
 
 /// Platforms tell what a message was before it was changed, or deleted.

@@ -1,6 +1,7 @@
 //! The Events API (<https://docs.slack.dev/apis/events-api/>).
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::text::Str;
 
@@ -93,6 +94,8 @@ pub(crate) struct Event<'a> {
     pub(crate) user_team: Option<Str<'a>>,
     #[serde(borrow, default)]
     pub(crate) files: Vec<File<'a>>,
+    /// A message that is shared with a comment, or what a link leads to.
+    pub(crate) attachments: Option<IgnoredAny>,
     pub(crate) edited: Option<Edited<'a>>,
     #[serde(borrow)]
     pub(crate) message: Option<Box<Self>>,

@@ -159,6 +159,15 @@ fn threads_know_their_root_and_the_bot_knows_its_own() {
 }
 
 #[test]
+fn a_message_that_is_shared_with_a_comment_is_told_of() {
+    let shared = json!({"attachments": [{"is_share": true, "text": "from afar"}]});
+    let shared = event(with(direct(TS, "look"), shared));
+    let message = shared.message().unwrap();
+    assert_eq!((message.text.as_str(), message.quotes), ("look", true));
+    assert!(!event(direct(TS, "look")).message().unwrap().quotes);
+}
+
+#[test]
 fn bots_are_bots_and_the_bot_itself_is_never_addressed() {
     let cases = [
         (json!({"user": BOT}), BOT),

@@ -76,6 +76,9 @@ pub(crate) struct Message {
     pub(crate) is_topic_message: bool,
     pub(crate) media_group_id: Option<String>,
     pub(crate) reply_to_message: Option<Box<Replied>>,
+    /// A message of another chat that is answered, and the words of it that are quoted.
+    pub(crate) external_reply: Option<IgnoredAny>,
+    pub(crate) quote: Option<IgnoredAny>,
     pub(crate) text: Option<String>,
     #[serde(default)]
     pub(crate) entities: Vec<Entity>,

@@ -143,6 +143,22 @@ fn a_reply_to_the_bot_is_meant_for_it() {
     assert!(!others.reply_to.unwrap().mine);
 }
 
+/// Telegram names no message of this chat there, and sends the words all the same.
+#[test]
+fn a_quote_from_another_chat_is_told_of() {
+    let quotes = |fields: Value| {
+        let it = message(with(private(5, "what is this?"), fields));
+        assert_eq!(it.reply_to, None);
+        it.quotes
+    };
+    let origin = json!({"type": "hidden_user", "sender_user_name": "Eve", "date": 1});
+    assert!(quotes(json!({"external_reply": {"origin": origin}})));
+    assert!(quotes(
+        json!({"quote": {"text": "your code", "position": 0}})
+    ));
+    assert!(!quotes(json!({})));
+}
+
 #[test]
 fn pain_34_a_topic_is_a_thread_and_rides_in_the_return_address() {
     let topic = json!({"message_thread_id": 77, "is_topic_message": true,

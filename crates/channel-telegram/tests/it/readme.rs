@@ -106,3 +106,11 @@ fn a_binding_holds_where_sender_ids_mean_the_same() {
     let scope = Fake::new().channel().info().binding_scope;
     assert_eq!(scope, channel_core::BindingScope::Personal);
 }
+
+/// Which spellings of a name are one.
+#[test]
+fn capitals_count_in_ids_and_not_in_usernames() {
+    let spelling = Fake::new().channel().info().spelling;
+    let wanted = channel_core::Spelling::exact().handles(channel_core::Case::Insensitive);
+    assert_eq!(spelling, wanted);
+}

@@ -4,6 +4,7 @@
 
 use channel_core::{Attachment, AttachmentKind, Secret};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Item, Kind, Place, What, digest, file, short, unreadable};
 
@@ -31,6 +32,7 @@ struct Json {
     file: File,
     video: File,
     mixed: Mixed,
+    quote: Option<IgnoredAny>,
     stream: Stream,
     event: Event,
 }
@@ -147,6 +149,7 @@ fn item_of(json: Json, raw: &[u8]) -> Option<Item> {
                 id: key.clone(),
                 text,
                 attachments,
+                quotes: json.quote.is_some(),
             },
             Some(_) => return None,
             None => What::Other(json.msgtype),

@@ -49,6 +49,7 @@ fn item(xml: &Element<'_>) -> Option<Item> {
                 id: id.clone(),
                 text,
                 attachments,
+                quotes: false,
             };
             (id, what)
         }

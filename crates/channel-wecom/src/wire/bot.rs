@@ -172,6 +172,7 @@ fn item_of(json: Json, raw: &[u8]) -> Option<Item> {
         id: key.clone(),
         text,
         attachments,
+        quotes: false,
     };
     let what = match json.msgtype.as_str() {
         "text" => said(json.text.content, Vec::new()),

@@ -56,6 +56,8 @@ pub(crate) enum What {
         id: String,
         text: String,
         attachments: Vec<Attachment>,
+        /// Whether words of another message come with it.
+        quotes: bool,
     },
     Pressed {
         value: String,

@@ -108,6 +108,25 @@ fn a_quick_answer_goes_with_the_request_that_asked() {
     assert!(server.sent().is_empty());
 }
 
+/// WeCom quotes words and names no message.
+#[test]
+fn words_that_are_quoted_are_told_of() {
+    let server = Server::new();
+    let bot = builder(&server).build().unwrap();
+    for (id, quotes) in [("m1", true), ("m2", false)] {
+        let mut body = text(id, "what is this?");
+        if quotes {
+            body["quote"] = json!({"msgtype": "text", "text": {"content": "your code"}});
+        }
+        let accepted = callbacks(&server).deliver(&bot, &body.to_string()).unwrap();
+        let message = accepted.events[0].message().unwrap();
+        assert_eq!(
+            (message.quotes, message.text.as_str()),
+            (quotes, "what is this?")
+        );
+    }
+}
+
 #[test]
 fn a_slow_answer_is_fetched() {
     let server = Server::new();
