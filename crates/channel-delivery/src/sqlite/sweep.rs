@@ -23,7 +23,8 @@ pub(crate) async fn run(
     let events = events(connection, before, limit, tally).await?;
     let deliveries = deliveries(connection, before, limit, tally).await?;
     let query = "DELETE FROM previews WHERE (channel, key) IN \
-                   (SELECT channel, key FROM previews WHERE noted_at < ? LIMIT ?)";
+                   (SELECT channel, key FROM previews WHERE noted_at < ? \
+                    ORDER BY noted_at, channel, key LIMIT ?)";
     let query = sqlx::query(query).bind(before).bind(to_limit(limit));
     query.execute(connection).await?;
     Ok(Ok(Answer::Swept(Swept { events, deliveries })))
