@@ -144,7 +144,8 @@ impl NewEvent {
 #[non_exhaustive]
 pub enum Recorded {
     /// It is new, and belongs to the worker that recorded it unless earlier events of its
-    /// conversation are another worker's or nobody's: then it waits to be claimed.
+    /// conversation are another worker's or nobody's, or were until a moment ago: then it
+    /// waits to be claimed.
     Fresh {
         /// Its place.
         seq: Seq,

@@ -60,7 +60,7 @@ impl State {
 
     /// What is unfinished in the conversation of a delivery and older, oldest first.
     fn open_ahead(&self, id: DeliveryId) -> impl Iterator<Item = DeliveryId> {
-        let row = self.deliveries.get(&id);
+        let row = self.deliveries.get(&id).filter(|row| !row.dropped);
         let lane = row.map(|row| row.delivery.conversation());
         let open = lane.map(|lane| {
             let first = (lane.clone(), DeliveryId::new(i64::MIN));

@@ -279,10 +279,22 @@ impl State {
         for id in &deliveries {
             self.forget_delivery(*id);
         }
-        self.previews.retain(|_, (noted, _)| *noted >= before);
+        self.sweep_previews(before, limit);
         Swept {
             events: events.len() as u64,
             deliveries: deliveries.len() as u64,
+        }
+    }
+}
+
+impl State {
+    /// Forgets the oldest notes first.
+    fn sweep_previews(&mut self, before: SystemTime, limit: usize) {
+        let noted = self.previews.iter().map(|(key, (noted, _))| (*noted, key));
+        let old = noted.filter(|(noted, _)| *noted < before);
+        let old: BTreeSet<_> = old.map(|(noted, key)| (noted, key.clone())).collect();
+        for (_, key) in old.into_iter().take(limit) {
+            self.previews.remove(&key);
         }
     }
 }

@@ -260,7 +260,7 @@ pub(crate) async fn owned_deliveries(
     Ok(Ok(Answer::ClaimedDeliveries(owned)))
 }
 
-fn json(numbers: impl Iterator<Item = i64>) -> String {
+pub(crate) fn json(numbers: impl Iterator<Item = i64>) -> String {
     let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
     format!("[{}]", numbers.join(","))
 }

@@ -100,8 +100,9 @@ pub(crate) struct NewDeliveryRow<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Hot<'a> {
     pub(crate) events: HashMap<i64, EventRow>,
-    /// Events that are on record, by name; those that this batch adds too.
-    pub(crate) known: HashMap<Name, EventState>,
+    /// Events that are on record, by name, and what the file says of them; those that this
+    /// batch adds too.
+    pub(crate) known: HashMap<Name, (i64, EventState)>,
     /// The least and the greatest owner of unfinished events.
     pub(crate) lanes: HashMap<String, (Fence, Fence)>,
     pub(crate) deliveries: HashMap<i64, DeliveryRow>,
@@ -208,13 +209,15 @@ impl<'a> Hot<'a> {
             self.cursors.insert(&columns.channel, cursor);
         }
         let name = (columns.channel.clone(), columns.id.clone());
-        if let Some(state) = self.known.get(&name) {
-            return Recorded::Known(*state);
+        if let Some((seq, state)) = self.known.get(&name) {
+            // Requests before this one may have brought it further.
+            let row = self.events.get(seq);
+            return Recorded::Known(row.map_or(*state, |row| row.status.state));
         }
         let mine = self.enter_lane(columns.lane.as_deref(), fence);
         context.numbers.seq += 1;
         let seq = context.numbers.seq;
-        self.known.insert(name, EventState::Received);
+        self.known.insert(name, (seq, EventState::Received));
         self.new_events.push(NewRow {
             seq,
             owner: if mine { fence } else { NOBODY },
@@ -327,7 +330,10 @@ impl<'a> Hot<'a> {
             context.workers.remove(&ended);
             self.ended.push(ended);
         }
-        if let Some(row) = self.new_deliveries.iter().find(|row| row.id == id) {
+        if let Some(row) = self.new_deliveries.iter_mut().find(|row| row.id == id) {
+            if !context.workers.contains_key(&row.owner) {
+                row.owner = fence;
+            }
             return Ok(row.found(is_behind_others));
         }
         let id = DeliveryId::new(id);
@@ -365,6 +371,10 @@ impl<'a> Hot<'a> {
         row.phase = super::phase::of_parts(&row.parts);
         row.touched_at = now;
         row.is_dirty = true;
+        if row.phase == super::phase::OPEN {
+            // It may move again: a plan in this batch stands behind it.
+            self.moves_for(fence);
+        }
         Ok(Answer::Done)
     }
 }

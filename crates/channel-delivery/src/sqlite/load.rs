@@ -114,10 +114,11 @@ fn name(
     names: &[(&str, &str, Option<&str>)],
 ) -> Result<(), Failure> {
     let (channel, id, lane) = *asked(row, 1, names)?;
-    let state: Option<&str> = row.try_get(2)?;
-    if let Some(state) = state {
-        let state = event_state(state).ok_or_else(|| corrupt("unknown state"))?;
-        hot.known.insert((channel.to_owned(), id.to_owned()), state);
+    let seq: Option<i64> = row.try_get(2)?;
+    if let Some(seq) = seq {
+        let state = event_state(row.try_get(5)?).ok_or_else(|| corrupt("unknown state"))?;
+        let name = (channel.to_owned(), id.to_owned());
+        hot.known.insert(name, (seq, state));
     }
     let owners: (Option<i64>, Option<i64>) = (row.try_get(3)?, row.try_get(4)?);
     if let (Some(lane), (Some(least), Some(greatest))) = (lane, owners) {

@@ -4,6 +4,8 @@ mod ahead;
 mod ask;
 mod claim;
 mod codec;
+#[cfg(test)]
+mod durability_tests;
 mod error;
 mod files;
 mod heap;

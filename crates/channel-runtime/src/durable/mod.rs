@@ -34,7 +34,14 @@ const RECOVER_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How many events and deliveries are forgotten at once.
-const SWEEP: usize = 2000;
+const SWEEP: usize = 1000;
+
+/// Between two batches the store is left alone for so many times as long as one has taken:
+/// forgetting keeps up with what comes in, and leaves three quarters of the store to it.
+const REST: u32 = 3;
+
+/// The shortest rest.
+const SHORTEST_REST: Duration = Duration::from_millis(5);
 
 /// What a bot with a store has besides.
 pub(crate) struct Durable {
@@ -107,37 +114,43 @@ impl Durable {
 
     /// Resumes deliveries that nobody works on and forgets what is long finished, for ever.
     pub(crate) async fn recover(&self, clock: &dyn Clock) {
-        let mut sweep_at = clock.elapsed();
+        let mut recover_at = clock.elapsed();
+        let mut sweep_at = recover_at;
         loop {
-            if let Err(error) = self.outbox.recover().await {
-                tracing::warn!(%error, "unfinished deliveries cannot be read");
+            if clock.elapsed() >= recover_at {
+                if let Err(error) = self.outbox.recover().await {
+                    tracing::warn!(%error, "unfinished deliveries cannot be read");
+                }
+                recover_at = clock.elapsed().saturating_add(RECOVER_EVERY);
             }
             if clock.elapsed() >= sweep_at {
-                // A full batch means that there is more.
-                let pause = if self.sweep().await {
-                    RECOVER_EVERY
-                } else {
-                    SWEEP_EVERY
-                };
+                let pause = self.sweep(clock).await;
                 sweep_at = clock.elapsed().saturating_add(pause);
             }
-            clock.sleep(RECOVER_EVERY).await;
+            let next = recover_at.min(sweep_at);
+            clock.sleep(next.saturating_sub(clock.elapsed())).await;
         }
     }
 
-    /// Forgets a batch of what is long finished; whether there may be more.
-    async fn sweep(&self) -> bool {
+    /// Forgets a batch of what is long finished; how long to wait before the next.
+    async fn sweep(&self, clock: &dyn Clock) -> Duration {
         let Some(before) = self.worker.now().checked_sub(self.keep_for) else {
-            return false;
+            return SWEEP_EVERY;
         };
+        let began = clock.elapsed();
         match self.worker.store().sweep(before, SWEEP).await {
             Ok(swept) => {
                 let batch = u64::try_from(SWEEP).unwrap_or(u64::MAX);
-                swept.events >= batch || swept.deliveries >= batch
+                let took = clock.elapsed().saturating_sub(began);
+                // A full batch means that there is more.
+                match swept.events >= batch || swept.deliveries >= batch {
+                    true => took.saturating_mul(REST).max(SHORTEST_REST),
+                    false => SWEEP_EVERY,
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "what is finished was not swept");
-                false
+                SWEEP_EVERY
             }
         }
     }

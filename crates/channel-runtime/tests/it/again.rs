@@ -10,6 +10,8 @@ use channel_runtime::{Bot, Overlap};
 use channel_testkit::{MemoryChannel, VirtualClock};
 use tokio::sync::Semaphore;
 
+use crate::durable::{crash, later};
+
 async fn count(store: &MemoryStore, state: EventState) -> u64 {
     let counts = store.counts().await.unwrap();
     counts.events.get(&state).copied().unwrap_or_default()
@@ -141,6 +143,63 @@ async fn what_was_joined_is_kept_while_the_first_is_not_handled() {
     channel.wait_for_sent(1).await;
     until_counted(&store, EventState::Handled, 2).await;
     assert_eq!(channel.texts(), ["one\ntwo"]);
+    next.stop().await;
+}
+
+/// A bot that handles all at once; the handler of `slow` waits for the gate.
+fn concurrent(store: &MemoryStore, channel: &MemoryChannel, gate: &Arc<Semaphore>) -> Bot {
+    let gate = Arc::clone(gate);
+    Bot::new(AllowEveryone)
+        .store(store.clone())
+        .channel(channel.clone())
+        .overlap(Overlap::Concurrent)
+        .on_message(move |message| {
+            let gate = Arc::clone(&gate);
+            async move {
+                if message.text == "slow" {
+                    gate.acquire().await?.forget();
+                }
+                message.reply(message.text.clone()).await?;
+                Ok(())
+            }
+        })
+}
+
+#[tokio::test]
+async fn concurrent_handles_all_at_once_from_a_store_too() {
+    let (store, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let gate = Arc::new(Semaphore::new(0));
+    let bot = concurrent(&store, &channel, &gate);
+    let running = bot.start().await.unwrap();
+    for text in ["slow", "quick", "slow"] {
+        channel.user("ada").says(text);
+    }
+    until_counted(&store, EventState::Handled, 1).await;
+    until_counted(&store, EventState::Handling, 2).await;
+    assert_eq!(channel.texts(), ["quick"]);
+    assert_eq!(channel.unacknowledged(), 0, "recorded is enough");
+    gate.add_permits(2);
+    until_counted(&store, EventState::Handled, 3).await;
+    assert_eq!(channel.texts(), ["quick", "slow", "slow"]);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn of_what_was_handled_at_once_the_next_process_handles_what_had_no_end() {
+    let (store, channel) = (MemoryStore::new(), MemoryChannel::new());
+    let gate = Arc::new(Semaphore::new(0));
+    let bot = concurrent(&store, &channel, &gate);
+    let running = bot.start().await.unwrap();
+    channel.user("ada").says("slow");
+    channel.user("ada").says("quick");
+    until_counted(&store, EventState::Handled, 1).await;
+    until_counted(&store, EventState::Handling, 1).await;
+    crash(running);
+    gate.add_permits(1);
+    let bot = concurrent(&store, &channel, &gate);
+    let next = bot.transport(later()).start().await.unwrap();
+    until_counted(&store, EventState::Handled, 2).await;
+    assert_eq!(channel.texts(), ["quick", "slow"]);
     next.stop().await;
 }
 

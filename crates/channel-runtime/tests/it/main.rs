@@ -10,6 +10,7 @@ mod failing;
 mod full;
 mod order;
 mod overlap;
+mod pauses;
 mod policy;
 mod retry;
 mod supervise;

@@ -15,15 +15,16 @@ WITH v AS MATERIALIZED (
     FROM json_each($3)
 ), w AS MATERIALIZED (
     SELECT v.place, v.fence,
-        (SELECT state FROM events e WHERE e.channel = v.channel AND e.id = v.id) AS state,
+        (SELECT seq FROM events e WHERE e.channel = v.channel AND e.id = v.id) AS known,
         (SELECT owner FROM events e WHERE e.phase = 1 AND e.lane = v.lane
          ORDER BY owner LIMIT 1) AS least,
         (SELECT owner FROM events e WHERE e.phase = 1 AND e.lane = v.lane
          ORDER BY owner DESC LIMIT 1) AS greatest
     FROM v
 )
-SELECT 'name', place, state, least, greatest FROM w
-WHERE state IS NOT NULL OR least <> fence OR greatest <> fence;
+SELECT 'name', place, known, least, greatest,
+    (SELECT state FROM events e WHERE e.seq = known)
+FROM w WHERE known IS NOT NULL OR least <> fence OR greatest <> fence;
 
 SELECT 'delivery', d.id, d.owner, d.phase, d.parts, d.touched_at
 FROM json_each($4) j CROSS JOIN deliveries d ON d.id = j.value->>0;

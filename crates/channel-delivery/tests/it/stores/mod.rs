@@ -1,8 +1,10 @@
 //! Every store runs the suite.
 
+mod alike;
 mod broken;
 mod faults;
 mod files;
 mod folder;
 mod memory;
 mod sqlite;
+mod together;
