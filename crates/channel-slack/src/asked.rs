@@ -10,7 +10,7 @@ use channel_core::{Action, ChannelId, Event, EventKind, Proof, Raw, Result};
 use futures_core::future::BoxFuture;
 use futures_util::FutureExt as _;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::dialogs::SubmissionJudge;
 use crate::interaction;
@@ -197,14 +197,4 @@ fn inputs(submission: &Action) -> Vec<String> {
         .filter(|block| block.kind == "input")
         .map(|block| block.block_id)
         .collect()
-}
-
-/// The acknowledgement of an envelope
-/// (<https://docs.slack.dev/apis/events-api/using-socket-mode/#acknowledge>).
-#[cfg(feature = "net")]
-pub(crate) fn acknowledgement(envelope: &str, payload: Option<Value>) -> Value {
-    match payload {
-        Some(payload) => json!({ "envelope_id": envelope, "payload": payload }),
-        None => json!({ "envelope_id": envelope }),
-    }
 }

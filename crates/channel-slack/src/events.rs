@@ -26,7 +26,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::asked::{self, Interacted, Outcome, Question, acknowledgement};
+use crate::asked::{self, Interacted, Outcome, Question};
 use crate::client::{Credentials, Method, Payload};
 use crate::shared::Shared;
 use crate::webhook::reader;
@@ -315,6 +315,15 @@ impl Line {
             let duty: Arc<dyn Acknowledge> = Arc::clone(wires) as _;
             self.queue.push_back(Received::new(event, duty, token));
         }
+    }
+}
+
+/// The acknowledgement of an envelope
+/// (<https://docs.slack.dev/apis/events-api/using-socket-mode/#acknowledge>).
+fn acknowledgement(envelope: &str, payload: Option<serde_json::Value>) -> serde_json::Value {
+    match payload {
+        Some(payload) => serde_json::json!({ "envelope_id": envelope, "payload": payload }),
+        None => serde_json::json!({ "envelope_id": envelope }),
     }
 }
 

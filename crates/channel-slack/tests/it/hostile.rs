@@ -66,6 +66,9 @@ fn samples() -> Vec<(&'static str, Value)> {
     all.push((FORM, json!({"type": "view_submission", "team": {"id": "T1"}, "user": {"id": ADA}, "api_app_id": "A1",
         "trigger_id": "1.2", "view": {"id": "V1", "hash": "h", "callback_id": "c", "private_metadata": "p",
         "state": {"values": {"b": {"a": {"selected_options": [{"value": "x"}], "selected_date_time": 1}}}}}})));
+    all.push((FORM, json!({"type": "block_suggestion", "team": {"id": "T1"}, "user": {"id": ADA, "team_id": "T1"},
+        "api_app_id": "A1", "action_id": "a", "block_id": "b", "value": "v", "channel": {"id": GROUP, "name": "g"},
+        "container": {"type": "message", "message_ts": TS, "channel_id": GROUP}, "view": {"callback_id": "c"}})));
     all
 }
 
