@@ -218,7 +218,8 @@ impl Bot {
     ///
     /// When there is no more room, connections are read no further and webhooks are
     /// answered with 503, so that the platform comes again. No room at all is a slip: 0 counts
-    /// as 1000, with a warning.
+    /// as 1000, with a warning. Each connection holds one place while it waits for its next event, so
+    /// with fewer places than connections some of them are not read at all.
     pub const fn capacity(mut self, events: usize) -> Self {
         self.capacity = events;
         self
