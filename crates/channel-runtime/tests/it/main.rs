@@ -5,6 +5,7 @@ mod again;
 mod bound;
 mod crashes;
 mod durable;
+mod every_write;
 mod failing;
 mod full;
 mod order;
