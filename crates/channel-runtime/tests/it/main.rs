@@ -6,6 +6,7 @@ mod blocked;
 mod bound;
 mod crashes;
 mod durable;
+mod every_write;
 mod failing;
 mod full;
 mod order;

@@ -108,7 +108,7 @@ impl StoreLayer for Diary {
     }
 }
 
-fn transport(clock: &VirtualClock, chance: u8) -> Transport {
+pub(crate) fn transport(clock: &VirtualClock, chance: u8) -> Transport {
     let mut transport = channel_http::transport();
     transport.clock = Arc::new(clock.clone());
     transport.random = Arc::new(FixedRandom::new(chance));

@@ -43,7 +43,7 @@ macro_rules! bugs {
 bugs! {
     /// The store remembers an id before it has written the event, and then cannot write it.
     DedupBeforeRecord = "dedup-before-record"
-        breaks [RecordedBeforeAcknowledged];
+        breaks [RecordedBeforeAcknowledged LegalTransitions];
     /// Of events that are recorded together the store writes the first only.
     LosesSecondRow = "loses-second-row"
         breaks [RecordedBeforeAcknowledged LegalTransitions EndsInAFinalState];
@@ -58,7 +58,7 @@ bugs! {
         breaks [LeasesAndFences];
     /// The store says that a lease is renewed, and it is not.
     RenewsNothing = "renews-nothing"
-        breaks [LeasesAndFences];
+        breaks [LeasesAndFences EndsInAFinalState];
     /// The store hands out what a living worker is at work on.
     ClaimsFromTheLiving = "claims-from-the-living"
         breaks [LeasesAndFences];
@@ -116,6 +116,9 @@ bugs! {
     /// The host of the webhook answers before the event is on record.
     AnswersWebhooksFirst = "answers-webhooks-first"
         breaks [RecordedBeforeAcknowledged];
+    /// The host of the webhook says that it has what the bot has no room for.
+    AcknowledgedThoughFull = "acknowledged-though-full"
+        breaks [RecordedBeforeAcknowledged];
     /// The adapter sends twice, to be on the safe side.
     SendsTwice = "sends-twice"
         breaks [RetryAfterObeyed NoSecondEffect DoublesAreMarked];
@@ -160,13 +163,13 @@ bugs! {
         breaks [MarkedWhenItLeaves PacedAsDeclared];
     /// The store does not say again what it has handed out.
     ForgetsWhatItGave = "forgets-what-it-gave"
-        breaks [EndsInAFinalState];
+        breaks [EndsInAFinalState InOrder];
     /// The store forgets which messages show an answer.
     ForgetsPreviews = "forgets-previews"
         breaks [NoPreviewLeftBehind];
     /// The adapter shows an answer anew instead of going on with it.
     ResumesAnew = "resumes-anew"
-        breaks [NoPreviewLeftBehind];
+        breaks [NoPreviewLeftBehind DoublesAreMarked];
     /// The adapter keeps something of each message that it has sent.
     KeepsEverySend = "keeps-every-send"
         breaks [BoundedMemory];

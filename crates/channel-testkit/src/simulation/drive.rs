@@ -80,6 +80,8 @@ impl Simulation {
         let ledger = Ledger::new(&world);
         let is_paced = scenario.paced.is_some();
         ledger.is_paced.store(is_paced, Ordering::Relaxed);
+        let in_order = scenario.is_in_order();
+        ledger.is_in_order.store(in_order, Ordering::Relaxed);
         let unasked = scenario.unasked.len();
         Arc::new(Self {
             platform: Arc::new(Platform::new(&world, &scenario, &ledger)),

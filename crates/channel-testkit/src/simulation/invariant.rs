@@ -11,7 +11,8 @@ pub enum Invariant {
     RecordedBeforeAcknowledged,
     /// Every accepted event, and every part of every reply, ends in a final state.
     EndsInAFinalState,
-    /// The events of a conversation are handled one after the other, in order.
+    /// The events of a conversation are handled one after the other, in order, unless the bot
+    /// wants them all at once.
     InOrder,
     /// An event has one effect, however often it is delivered.
     NoSecondEffect,

@@ -32,6 +32,8 @@ pub(super) struct Ledger {
     pub(super) rows: Mutex<Rows>,
     /// Whether messages wait for their turn.
     pub(super) is_paced: AtomicBool,
+    /// Whether the messages of a chat are handled one after the other.
+    pub(super) is_in_order: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -110,6 +112,7 @@ impl Ledger {
             world: Arc::clone(world),
             rows: Mutex::default(),
             is_paced: AtomicBool::new(false),
+            is_in_order: AtomicBool::new(true),
         })
     }
 
@@ -126,6 +129,9 @@ impl Ledger {
         let Some(seq) = rows.ids.get(event).copied() else {
             return;
         };
+        if !self.is_in_order.load(Ordering::Relaxed) {
+            return;
+        }
         if rows.revived.contains(&seq) {
             // The others went on without it, until somebody had it tried again by hand.
             return;

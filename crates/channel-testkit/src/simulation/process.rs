@@ -152,7 +152,12 @@ impl Process {
             .attempts(ATTEMPTS)
             .delivery(settings)
             .transport(transport)
+            .overlap(simulation.scenario.overlap)
             .on_message(move |message| Arc::clone(&handler).handle(message));
+        let bot = match simulation.scenario.capacity {
+            Some(events) => bot.capacity(events),
+            None => bot,
+        };
         let bot = match simulation.scenario.receiving {
             Receiving::Webhook => bot.served_elsewhere(),
             _ => bot,
@@ -214,7 +219,9 @@ impl Handler {
     async fn handle(self: Arc<Self>, message: Incoming<Message>) -> HandlerResult {
         let world = &self.simulation.world;
         let process = self.gate.number;
-        let Some(number) = event_number(&message.text) else {
+        // Of messages that were joined, what is done is what the first one asks for.
+        let first = message.text.lines().next();
+        let Some(number) = first.and_then(event_number) else {
             return Ok(());
         };
         let scenario = &self.simulation.scenario;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use channel_core::{Guarantees, Pacing, Rate, Redelivery, Repeat, Rule, Scope};
+use channel_runtime::Overlap;
 
 use super::world::World;
 
@@ -94,6 +95,10 @@ pub(super) struct Scenario {
     pub(super) repeat: Repeat,
     pub(super) receiving: Receiving,
     pub(super) at_least_once: bool,
+    /// What becomes of messages that come while another one of their chat is handled.
+    pub(super) overlap: Overlap,
+    /// How many events the bot has room for, where that is little.
+    pub(super) capacity: Option<usize>,
     /// The pause and the burst that the platform wants in each chat, and of all chats.
     pub(super) paced: Option<[(Duration, u32); 2]>,
     /// How many of a thousand rate limits are the whole bot's.
@@ -205,6 +210,20 @@ fn paced(world: &World) -> Option<[(Duration, u32); 2]> {
     world.chance(400).then_some(paced)
 }
 
+fn overlap(world: &World) -> Overlap {
+    match world.aside(100) {
+        0..55 => Overlap::Queue,
+        55..70 => Overlap::Latest,
+        70..85 => Overlap::debounce(),
+        _ => Overlap::Concurrent,
+    }
+}
+
+fn capacity(world: &World) -> Option<usize> {
+    let places = 2 + usize::try_from(world.aside(7)).unwrap_or(0);
+    (world.aside(100) < 50).then_some(places)
+}
+
 impl Scenario {
     /// Draws one that lasts for a minute or two, or that has such minutes in each of so many
     /// hours.
@@ -248,6 +267,8 @@ impl Scenario {
             repeat,
             receiving,
             at_least_once: world.chance(500),
+            overlap: overlap(world),
+            capacity: capacity(world),
             paced: paced(world),
             limits_all: often(600),
             resumes: world.chance(700),
@@ -320,6 +341,17 @@ impl Scenario {
         Pacing::off()
             .rule(rule(Scope::Chat, chat))
             .rule(rule(Scope::Channel, all))
+    }
+
+    /// Whether the bot handles the messages of a chat one after the other.
+    pub(super) fn is_in_order(&self) -> bool {
+        self.overlap != Overlap::Concurrent
+    }
+
+    /// Whether a message may count as handled with no attempt at it: another one was handled
+    /// in its place, or with it.
+    pub(super) const fn skips(&self) -> bool {
+        matches!(self.overlap, Overlap::Latest | Overlap::Debounce { .. })
     }
 
     /// What the simulated platform lets the channel promise.

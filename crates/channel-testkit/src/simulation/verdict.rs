@@ -151,7 +151,9 @@ fn what_is_handled_is_answered(simulation: &Simulation, entry: &JournalEntry) {
     let state = entry.event.state;
     let expected = match state {
         // A reply that was refused ends the handler before it comes to its failure.
-        EventState::Handled if entry.reason.is_some() => !behaviour.refused,
+        EventState::Handled if entry.reason.is_some() => {
+            !behaviour.refused || simulation.scenario.skips()
+        }
         EventState::Refused => behaviour.refused,
         EventState::Handled => {
             !behaviour.poison && behaviour.fails < ATTEMPTS && !behaviour.refused

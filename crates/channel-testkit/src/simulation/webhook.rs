@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use channel_core::{Clock as _, timeout};
+use channel_core::{Clock as _, Refused, timeout};
 
 use super::bug::Bug;
 use super::drive::Simulation;
@@ -78,6 +78,9 @@ async fn request(simulation: Arc<Simulation>, process: Arc<Process>, batch: Vec<
     let answered = !process.gate.is_dead();
     match answer {
         Ok(Ok(())) if answered => batch
+            .iter()
+            .for_each(|event| simulation.platform.acknowledge(*event)),
+        Ok(Err(Refused::Full)) if simulation.bug == Some(Bug::AcknowledgedThoughFull) => batch
             .iter()
             .for_each(|event| simulation.platform.acknowledge(*event)),
         Ok(Err(refused)) => {

@@ -19,6 +19,8 @@ const LINES: usize = 200_000;
 pub(super) struct World {
     pub(super) clock: VirtualClock,
     random: SeededRandom,
+    /// For what was added later, so that what a seed decides besides stays as it is.
+    aside: SeededRandom,
     /// Whether faults are over and everything has to come to rest.
     calm: AtomicBool,
     trace: Mutex<Trace>,
@@ -43,6 +45,7 @@ impl World {
         Arc::new(Self {
             clock: VirtualClock::new(),
             random: SeededRandom::new(seed),
+            aside: SeededRandom::new(!seed),
             calm: AtomicBool::new(false),
             trace: Mutex::new(Trace {
                 wanted: traced,
@@ -60,6 +63,12 @@ impl World {
     /// A number under `bound`; 0 if that is 0.
     pub(super) fn below(&self, bound: u64) -> u64 {
         self.random.next_u64().checked_rem(bound).unwrap_or(0)
+    }
+
+    /// A number under `bound` that takes nothing from those of [`below`](Self::below); 0 if
+    /// that is 0.
+    pub(super) fn aside(&self, bound: u64) -> u64 {
+        self.aside.next_u64().checked_rem(bound).unwrap_or(0)
     }
 
     /// Yes in so many of a thousand cases.
