@@ -86,7 +86,7 @@ fn gives_away_a_bug(invariant: Invariant) -> bool {
         .iter()
         .filter(|bug| bug.breaks().contains(&invariant));
     meant.into_iter().any(|bug| {
-        (0..UNSEEN / 4).any(|seed| {
+        (0..UNSEEN).any(|seed| {
             let violation = run(seed, Some(*bug), false).violation;
             violation.is_some_and(|violation| violation.invariant == invariant)
         })
