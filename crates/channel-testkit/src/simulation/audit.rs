@@ -76,6 +76,7 @@ impl Ledger {
                         owner: if *mine { fence.number() } else { FREE },
                         state: EventState::Received,
                         attempts: 0,
+                        overtakes: None,
                     };
                     rows.ids.insert(id.to_owned(), seq.number());
                     rows.events.insert(seq.number(), row);
@@ -113,6 +114,7 @@ impl Ledger {
                     owner: fence.number(),
                     state: event.state,
                     attempts: event.attempts,
+                    overtakes: None,
                 };
                 rows.ids.insert(row.id.clone(), seq);
                 rows.events.insert(seq, row);
@@ -182,13 +184,29 @@ impl Ledger {
             .events
             .range(..seq.number())
             .find(|(_, other)| other.conversation == row.conversation && !other.state.is_final());
-        if let Some((_, other)) = earlier.filter(|_| self.is_in_order.load(Ordering::Relaxed)) {
+        let earlier = earlier.filter(|_| self.is_in_order.load(Ordering::Relaxed));
+        let overtakes = earlier.map(|(_, other)| {
             let (id, other, state) = (&row.id, &other.id, other.state);
-            self.broken(InOrder, format!("{id} begins while {other} is {state}"));
-        }
+            format!("{id} begins while {other} is {state}")
+        });
+        let skips = self.skips.load(Ordering::Relaxed);
         if let Some(row) = rows.events.get_mut(&seq.number()) {
             row.state = EventState::Handling;
             row.attempts = attempt.number;
+            row.overtakes = overtakes.clone().filter(|_| skips);
+        }
+        if let Some(what) = overtakes.filter(|_| !skips) {
+            self.broken(InOrder, what);
+        }
+    }
+
+    /// A handler is called. What is passed over, or joined to another message, begins and ends
+    /// without that, and may do so while what stands before it waits for the next process.
+    pub(super) fn handling(&self, event: &str) {
+        let rows = lock(&self.rows);
+        let row = rows.ids.get(event).and_then(|seq| rows.events.get(seq));
+        if let Some(what) = row.and_then(|row| row.overtakes.clone()) {
+            self.broken(InOrder, what);
         }
     }
 

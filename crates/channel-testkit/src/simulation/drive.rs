@@ -82,6 +82,7 @@ impl Simulation {
         ledger.is_paced.store(is_paced, Ordering::Relaxed);
         let in_order = scenario.is_in_order();
         ledger.is_in_order.store(in_order, Ordering::Relaxed);
+        ledger.skips.store(scenario.skips(), Ordering::Relaxed);
         let unasked = scenario.unasked.len();
         Arc::new(Self {
             platform: Arc::new(Platform::new(&world, &scenario, &ledger)),

@@ -34,6 +34,8 @@ pub(super) struct Ledger {
     pub(super) is_paced: AtomicBool,
     /// Whether the messages of a chat are handled one after the other.
     pub(super) is_in_order: AtomicBool,
+    /// Whether messages may be passed over or joined to others.
+    pub(super) skips: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +67,8 @@ pub(super) struct EventRow {
     pub(super) owner: i64,
     pub(super) state: EventState,
     pub(super) attempts: u32,
+    /// What its present attempt would overtake, if it came to a handler.
+    pub(super) overtakes: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -113,6 +117,7 @@ impl Ledger {
             rows: Mutex::default(),
             is_paced: AtomicBool::new(false),
             is_in_order: AtomicBool::new(true),
+            skips: AtomicBool::new(false),
         })
     }
 

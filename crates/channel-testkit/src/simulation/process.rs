@@ -230,6 +230,7 @@ impl Handler {
         };
         let behaviour = &said.behaviour;
         world.note(|| format!("p{process} handles e{number}"));
+        self.simulation.ledger.handling(&format!("e{number}"));
         for (reply, parts) in behaviour.replies.iter().enumerate() {
             self.gate.sleep(behaviour.thinks / 2).await;
             let text = reply_text(number, reply, *parts);
