@@ -197,13 +197,14 @@ async fn die_at_random(
 
 /// Says these messages, spread over a while.
 async fn talk(platform: &Platform, from: u64, upto: u64, during: Duration) {
-    let began = Instant::now();
+    let (began, during) = (Instant::now(), during.as_millis().max(1));
     loop {
-        let share = began.elapsed().as_secs_f64() / during.as_secs_f64();
-        if share >= 1.0 {
-            return platform.say_up_to(upto);
+        let share = u128::from(upto - from) * began.elapsed().as_millis() / during;
+        let now = from.saturating_add(u64::try_from(share).unwrap_or(u64::MAX));
+        platform.say_up_to(now.min(upto));
+        if now >= upto {
+            return;
         }
-        platform.say_up_to(from + ((upto - from) as f64 * share) as u64);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
