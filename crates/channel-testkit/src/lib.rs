@@ -2,6 +2,7 @@
 
 mod clock;
 pub mod conformance;
+pub mod disk;
 pub mod drill;
 mod failure;
 mod http;

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
+use channel_testkit::disk::Folder;
 use sqlx::SqliteConnection;
 
 use super::Durability;
 use super::files::Files;
-
-#[path = "../../tests/it/stores/folder.rs"]
-mod folder;
 
 const NORMAL: i64 = 1;
 const FULL: i64 = 2;
@@ -18,7 +16,7 @@ async fn synchronous(connection: &mut SqliteConnection) -> i64 {
     pragma.fetch_one(connection).await.unwrap()
 }
 
-async fn writer(folder: &folder::Folder, durability: Durability) -> SqliteConnection {
+async fn writer(folder: &Folder, durability: Durability) -> SqliteConnection {
     let files = Files {
         path: folder.path().join("store.db"),
         durability,
@@ -30,7 +28,7 @@ async fn writer(folder: &folder::Folder, durability: Durability) -> SqliteConnec
 
 #[tokio::test]
 async fn a_full_store_syncs_every_commit_and_a_relaxed_one_does_not() {
-    let folder = folder::Folder::new();
+    let folder = Folder::new();
     let mut full = writer(&folder, Durability::default()).await;
     assert_eq!(synchronous(&mut full).await, FULL);
     let mut relaxed = writer(&folder, Durability::Relaxed).await;

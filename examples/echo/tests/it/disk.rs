@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use channel_emulator::line::{Line, LineConfig, LineServer, NewBot};
+use channel_testkit::disk::{beside, in_own_mounts, mount, set_immutable};
 
 use crate::durable::Disk;
 use crate::process::Echo;
@@ -124,48 +123,13 @@ impl Site {
     }
 }
 
-/// Says that a check cannot be made here, past what captures the output of tests that pass;
-/// with `CHANNEL_SKIP_NOTHING` it fails.
-fn skipped(why: &str) {
-    let everything = std::env::var_os("CHANNEL_SKIP_NOTHING").is_some();
-    assert!(!everything, "cannot be checked: {why}");
-    writeln!(std::io::stderr(), "skipped: {why}").expect("somebody listens");
-}
-
-/// Runs a test of this file in a process with a mount namespace of its own; `false` in that
-/// process, and where there is none to be had.
-fn in_own_mounts(test: &str) -> bool {
-    if std::env::var_os("CHANNEL_OWN_MOUNTS").is_some() {
-        return false;
-    }
-    let this = std::env::current_exe().unwrap();
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--map-root-user"]).arg(this);
-    command.args(["--exact", &format!("disk::{test}"), "--nocapture"]);
-    match command.env("CHANNEL_OWN_MOUNTS", "1").output() {
-        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("1 passed") => {}
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("unshare") => {
-            skipped("no mount namespaces here");
-        }
-        Ok(output) => panic!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(_) => skipped("there is no `unshare`"),
-    }
-    true
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_answered_with_503_until_there_is_space() {
-    if in_own_mounts("a_full_disk_is_answered_with_503_until_there_is_space") {
+    if in_own_mounts("disk::a_full_disk_is_answered_with_503_until_there_is_space") {
         return;
     }
-    let disk = Disk::new("full");
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]);
-    assert!(mount.arg(disk.path()).status().unwrap().success());
+    let disk = Disk::new();
+    mount(&["-t", "tmpfs", "-o", "size=8m", "tmpfs"], disk.path());
     let mut site = Site::open(&disk).await;
     for round in 0..3 {
         let filler = disk.path().join("filler");
@@ -180,29 +144,17 @@ async fn a_full_disk_is_answered_with_503_until_there_is_space() {
     site.ends_well();
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(suffix);
-    beside.into()
-}
-
-fn change_attributes(change: &str, files: &[&Path]) -> bool {
-    let done = Command::new("chattr").arg(change).args(files).output();
-    done.is_ok_and(|output| output.status.success())
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_that_cannot_be_written_for_a_while_are_answered_with_503() {
-    let disk = Disk::new("immutable");
+    let disk = Disk::new();
     let mut site = Site::open(&disk).await;
     let log = beside(&disk.store(), "-wal");
     for round in 0..3 {
-        if !change_attributes("+i", &[&disk.store(), &log]) {
-            skipped("files cannot be made immutable here");
+        if !set_immutable(&[&disk.store(), &log], true) {
             return;
         }
         site.is_refused(&format!("immutable {round}")).await;
-        assert!(change_attributes("-i", &[&disk.store(), &log]));
+        assert!(set_immutable(&[&disk.store(), &log], false));
         site.all_are_heard_once().await;
     }
     site.ends_well();
@@ -210,7 +162,7 @@ async fn files_that_cannot_be_written_for_a_while_are_answered_with_503() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_cut_short_is_answered_with_503_and_put_right() {
-    let disk = Disk::new("cut");
+    let disk = Disk::new();
     let mut site = Site::open(&disk).await;
     let log = beside(&disk.store(), "-wal");
     let mut refused = 0;

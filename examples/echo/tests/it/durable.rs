@@ -6,23 +6,21 @@ use std::time::Duration;
 
 use channel_kit::core::Body;
 use channel_kit::delivery::{EventState, PartState, SqliteStore, Store as _};
+use channel_testkit::disk::Folder;
 
 use crate::process::Echo;
 use crate::telegram::Site;
 
-/// A directory of its own, removed in the end.
-pub(crate) struct Disk(PathBuf);
+/// Where the store lies.
+pub(crate) struct Disk(Folder);
 
 impl Disk {
-    pub(crate) fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("echo-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+    pub(crate) fn new() -> Self {
+        Self(Folder::new())
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     pub(crate) fn store(&self) -> PathBuf {
@@ -31,12 +29,6 @@ impl Disk {
 
     pub(crate) fn variable(&self) -> String {
         format!("sqlite:{}", self.store().display())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -72,7 +64,7 @@ async fn held(store: &SqliteStore) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_fifty_times_it_loses_nothing_and_doubles_nothing() {
-    let (site, disk) = (Site::open().await, Disk::new("kill"));
+    let (site, disk) = (Site::open().await, Disk::new());
     let mut said = Vec::new();
     for round in 0..50_u64 {
         let echo = start(&site, &disk);
@@ -127,7 +119,7 @@ async fn killed_fifty_times_it_loses_nothing_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopped_under_load_it_loses_doubles_and_doubts_nothing() {
-    let (site, disk) = (Site::open().await, Disk::new("stop"));
+    let (site, disk) = (Site::open().await, Disk::new());
     let mut said = Vec::new();
     for round in 0..20_u64 {
         let echo = start(&site, &disk).ready("telegram");
@@ -163,7 +155,7 @@ async fn stopped_under_load_it_loses_doubles_and_doubts_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_on_the_same_store_is_refused() {
-    let (site, disk) = (Site::open().await, Disk::new("second"));
+    let (site, disk) = (Site::open().await, Disk::new());
     let first = start(&site, &disk).ready("telegram");
     let mut second = start(&site, &disk);
     assert_eq!(second.child.wait().unwrap().code(), Some(2));

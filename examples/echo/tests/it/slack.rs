@@ -1,12 +1,12 @@
 //! The bot on Slack, by the Events API and by Socket Mode, against the emulator that Slack's own SDKs certify.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use channel_emulator::slack::{
     Disconnect, Installation, NewApp, Post, Slack, SlackConfig, SlackServer, Target,
 };
 
+use crate::durable::Disk;
 use crate::process::Echo;
 
 const SECRET: &str = "slack-signing-secret-synthetic";
@@ -140,28 +140,6 @@ impl Site {
     }
 }
 
-/// A directory of its own, removed in the end.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("echo-slack-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn variable(&self) -> String {
-        format!("sqlite:{}", self.0.join("bot.db").display())
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 async fn keeps_its_contract(way: Way) {
     let site = Site::open(way).await;
     let echo = site.start(&[]);
@@ -269,10 +247,7 @@ async fn a_wrong_signature_from_slack_reaches_no_handler() {
 
 /// Issue 4: a redelivery, a socket refresh and a restart each yield exactly one handled event.
 async fn one_event_is_handled_once(way: Way) {
-    let (site, disk) = (
-        Site::open(way).await,
-        Disk::new(if way == Way::Http { "http" } else { "socket" }),
-    );
+    let (site, disk) = (Site::open(way).await, Disk::new());
     let store = disk.variable();
     let store = [("CHANNEL_STORE", store.as_str())];
     let echo = site.start(&store);
@@ -321,7 +296,7 @@ async fn an_event_that_comes_again_by_socket_is_handled_once() {
 async fn two_hundred_sleeping_handlers_delay_no_acknowledgement() {
     const SLEEPERS: usize = 200;
     const OTHERS: usize = 500;
-    let (site, disk) = (Site::open(Way::Http).await, Disk::new("sleep"));
+    let (site, disk) = (Site::open(Way::Http).await, Disk::new());
     let store = disk.variable();
     let echo = site.start(&[("CHANNEL_STORE", &store)]);
     let mut chats = Vec::new();

@@ -1,16 +1,13 @@
 //! What happens to the disk under a store in SQLite.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use channel_core::{Event, EventKind, Raw, Unknown};
 use channel_delivery::{
     Fence, NewEvent, Recorded, SqliteStore, Store as _, StoreError, StoreErrorKind, WorkerId,
 };
-
-use super::folder::Folder;
+use channel_testkit::disk::{Folder, beside, in_own_mounts, mount, set_immutable};
 
 fn at(seconds: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds)
@@ -59,46 +56,10 @@ async fn has_exactly(path: &Path, events: usize) {
     assert_eq!(found.len(), events);
 }
 
-/// Says that a check cannot be made here, past what captures the output of tests that pass;
-/// with `CHANNEL_SKIP_NOTHING` it fails.
-fn skipped(why: &str) {
-    let everything = std::env::var_os("CHANNEL_SKIP_NOTHING").is_some();
-    assert!(!everything, "cannot be checked: {why}");
-    writeln!(std::io::stderr(), "skipped: {why}").expect("somebody listens");
-}
-
-/// Runs a test of this file in a process with a mount namespace of its own; `false` in that
-/// process, and where there is none to be had.
-fn in_own_mounts(test: &str) -> bool {
-    if std::env::var_os("CHANNEL_OWN_MOUNTS").is_some() {
-        return false;
-    }
-    let name = format!("stores::faults::{test}");
-    let this = std::env::current_exe().expect("this program");
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--map-root-user"]).arg(this);
-    command.args(["--exact", &name, "--nocapture"]);
-    let done = command.env("CHANNEL_OWN_MOUNTS", "1").output();
-    match done {
-        Ok(output) if String::from_utf8_lossy(&output.stdout).contains("1 passed") => {}
-        Ok(output) if String::from_utf8_lossy(&output.stderr).contains("unshare") => {
-            skipped("no mount namespaces here");
-        }
-        Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stdout)),
-        Err(_) => skipped("there is no `unshare`"),
-    }
-    true
-}
-
-fn mount(arguments: &[&str], folder: &Path) {
-    let mut command = Command::new("mount");
-    let status = command.args(arguments).arg(folder).status();
-    assert!(status.expect("there is `mount`").success(), "{arguments:?}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_clearly_and_goes_on_when_there_is_space() {
-    if in_own_mounts("a_full_disk_refuses_clearly_and_goes_on_when_there_is_space") {
+    if in_own_mounts("stores::faults::a_full_disk_refuses_clearly_and_goes_on_when_there_is_space")
+    {
         return;
     }
     let folder = Folder::new();
@@ -127,7 +88,9 @@ async fn a_full_disk_refuses_clearly_and_goes_on_when_there_is_space() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_disk_refuses_clearly_and_goes_on_when_it_can_be_written() {
-    if in_own_mounts("a_read_only_disk_refuses_clearly_and_goes_on_when_it_can_be_written") {
+    if in_own_mounts(
+        "stores::faults::a_read_only_disk_refuses_clearly_and_goes_on_when_it_can_be_written",
+    ) {
         return;
     }
     let folder = Folder::new();
@@ -162,13 +125,12 @@ async fn files_that_may_not_be_changed_for_a_while_refuse_clearly() {
     let fence = enroll(&store).await;
     record(&store, fence, 0, 10).await.unwrap();
     let log = beside(&path, "-wal");
-    if !change_attributes("+i", &[&path, &log]) {
-        skipped("files cannot be made immutable here");
+    if !set_immutable(&[&path, &log], true) {
         return;
     }
     let refused = record(&store, fence, 1, 10).await;
     let again = record(&store, fence, 1, 10).await;
-    assert!(change_attributes("-i", &[&path, &log]));
+    assert!(set_immutable(&[&path, &log], false));
     for refused in [refused, again] {
         let error = refused.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
@@ -177,17 +139,6 @@ async fn files_that_may_not_be_changed_for_a_while_refuse_clearly() {
     assert!(matches!(next, Ok(Recorded::Fresh { .. })), "{next:?}");
     drop(store);
     has_exactly(&path, 2).await;
-}
-
-fn change_attributes(change: &str, files: &[&Path]) -> bool {
-    let done = Command::new("chattr").arg(change).args(files).output();
-    done.is_ok_and(|output| output.status.success())
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(suffix);
-    beside.into()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

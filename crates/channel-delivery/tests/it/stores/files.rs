@@ -8,8 +8,7 @@ use channel_core::{Event, EventKind, Raw, Unknown};
 use channel_delivery::{
     Durability, NewEvent, Outcome, Recorded, SqliteStore, Store as _, StoreErrorKind, WorkerId,
 };
-
-use super::folder::Folder;
+use channel_testkit::disk::Folder;
 
 const LEASE: Duration = Duration::from_secs(30);
 

@@ -4,7 +4,6 @@ mod alike;
 mod broken;
 mod faults;
 mod files;
-mod folder;
 mod memory;
 mod sqlite;
 mod together;

@@ -3,8 +3,7 @@ use std::sync::Arc;
 use channel_core::async_trait;
 use channel_delivery::conformance::{Subject, run};
 use channel_delivery::{SqliteStore, Store};
-
-use super::folder::Folder;
+use channel_testkit::disk::Folder;
 
 /// Each check has a file of its own in one folder.
 struct Sqlite {

@@ -6,8 +6,7 @@ use channel_core::{Body, IdempotencyKey, OutboundMessage, Target};
 use channel_delivery::{
     Fence, NewDelivery, Part, PartState, SqliteStore, Store as _, StoredDelivery, WorkerId,
 };
-
-use super::folder::Folder;
+use channel_testkit::disk::Folder;
 
 const LEASE: Duration = Duration::from_secs(30);
 

@@ -13,9 +13,9 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use channel_delivery::{Durability, Fence, MemoryStore, SqliteStore, Store as _, StoreErrorKind};
+use channel_testkit::disk::Folder;
 use futures_util::future::join_all;
 
-use super::folder::Folder;
 use call::{Answer, Call};
 use draw::Draw;
 use state::{Page, State};
