@@ -254,7 +254,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<DeadDelivery>, StoreError>;
 
     /// Prepares the dead and uncertain parts of a delivery again and frees it; `false` if
-    /// there are none.
+    /// there are none. That its chat did not want us is forgotten, or nothing would be tried.
     async fn retry_delivery(
         &self,
         delivery: DeliveryId,

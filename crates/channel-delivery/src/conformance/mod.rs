@@ -187,6 +187,7 @@ checks! {
         lists_dead_events_and_retries_them,
         a_dropped_event_does_not_come_back,
         lists_stuck_deliveries_and_retries_their_lost_parts,
+        a_retried_delivery_is_tried_although_its_chat_did_not_want_us,
         a_dropped_delivery_is_not_sent_again,
         counts_every_state,
         sweeps_what_is_done_and_old,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use channel_core::ChatId;
+
 use super::bench::{
     Bench, Done, Stop, at, dead, delivery, ensure, handled, nowhere, refused, said, same, step_to,
 };
@@ -124,6 +126,29 @@ pub(crate) async fn lists_stuck_deliveries_and_retries_their_lost_parts(bench: &
         *part = Part::prepared();
     }
     same("free", &claimed, &vec![expected])
+}
+
+pub(crate) async fn a_retried_delivery_is_tried_although_its_chat_did_not_want_us(
+    bench: &Bench<'_>,
+) -> Done {
+    let store = bench.store()?;
+    let me = bench.worker("a").await?;
+    let plan = stuck(bench, me, "k").await?;
+    let channel = plan.delivery.channel.clone();
+    let chat = plan.delivery.message.to.target().chat.clone();
+    let other = ChatId::new("somebody else");
+    let dead = Some((at(3_600), "blocked".to_owned()));
+    for chat in [&chat, &other] {
+        store.set_target(&channel, chat, dead.clone()).await?;
+    }
+    ensure(
+        store.retry_delivery(plan.id, at(2)).await?,
+        "a stuck one is not retried",
+    )?;
+    let found = store.dead_target(&channel, &chat, at(2)).await?;
+    same("its chat", &found, &None)?;
+    let found = store.dead_target(&channel, &other, at(2)).await?;
+    same("another chat", &found, &dead)
 }
 
 pub(crate) async fn a_dropped_delivery_is_not_sent_again(bench: &Bench<'_>) -> Done {

@@ -198,6 +198,9 @@ impl State {
         row.parts = rules::revive_parts(&row.parts);
         row.owner = NOBODY;
         row.touched_at = now;
+        let chat = row.delivery.message.to.target().chat.clone();
+        let channel = row.delivery.channel.clone();
+        self.set_target(&channel, &chat, None);
         self.file_delivery(id);
         true
     }

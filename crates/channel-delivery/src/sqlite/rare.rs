@@ -1,10 +1,11 @@
 //! The requests that are not of every message, one at a time.
 
+use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
 
 use super::ask::{Answer, Ask};
-use super::codec::{parts, parts_to_json};
+use super::claim::{DELIVERY, stored_delivery};
+use super::codec::parts_to_json;
 use super::error::Failure;
 use super::hot::Context;
 use super::phase;
@@ -226,11 +227,22 @@ async fn retry_delivery(
     let Some(row) = dead_delivery(connection, delivery).await? else {
         return Ok(Ok(Answer::Changed(false)));
     };
-    let Some(before) = parts(row.try_get(0)?) else {
+    let (Some(stored), is_whole) = stored_delivery(&row)? else {
         return Ok(Err(super::error::corrupt(
             "the stored parts cannot be read",
         )));
     };
+    if is_whole {
+        let (channel, chat) = (
+            &stored.delivery.channel,
+            stored.delivery.message.to.target(),
+        );
+        let (channel, chat) = (channel.as_str(), chat.chat.as_str());
+        if let Err(refusal) = set_target(connection, channel, chat, None).await? {
+            return Ok(Err(refusal));
+        }
+    }
+    let before = stored.parts;
     let after = rules::revive_parts(&before);
     tally.parts(&before, &after);
     let query = "UPDATE deliveries SET parts = ?, phase = ?, owner = 0, touched_at = ? \
@@ -251,7 +263,8 @@ async fn drop_delivery(
         return Ok(Ok(Answer::Changed(false)));
     };
     // What cannot be read was never counted in a way that could be taken back.
-    tally.parts(&parts(row.try_get(0)?).unwrap_or_default(), &[]);
+    let before = stored_delivery(&row)?.0.map(|stored| stored.parts);
+    tally.parts(&before.unwrap_or_default(), &[]);
     let query = "UPDATE deliveries SET phase = ?, touched_at = ? WHERE id = ?";
     let query = sqlx::query(query).bind(phase::DROPPED);
     let query = query.bind(now).bind(delivery);
@@ -265,6 +278,7 @@ async fn dead_delivery(
     connection: &mut SqliteConnection,
     delivery: i64,
 ) -> Result<Option<SqliteRow>, Failure> {
-    let query = sqlx::query("SELECT parts FROM deliveries WHERE id = ? AND phase = 2");
-    Ok(query.bind(delivery).fetch_optional(connection).await?)
+    let query = format!("{DELIVERY} WHERE id = ? AND phase = 2");
+    let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(delivery);
+    Ok(query.fetch_optional(connection).await?)
 }

@@ -423,6 +423,17 @@ impl StoreLayer for Broken {
     ) -> Result<bool, StoreError> {
         match self.bug {
             "lists_stuck_deliveries_and_retries_their_lost_parts" => Ok(true),
+            "a_retried_delivery_is_tried_although_its_chat_did_not_want_us" => {
+                let stuck = self.inner.dead_deliveries(None, 1).await?;
+                let retried = self.inner.retry_delivery(delivery, now).await?;
+                for dead in stuck {
+                    let (plan, reason) = (dead.delivery.delivery, "blocked".to_owned());
+                    let dead = Some((now + Duration::from_secs(3_600), reason));
+                    let chat = &plan.message.to.target().chat;
+                    self.inner.set_target(&plan.channel, chat, dead).await?;
+                }
+                Ok(retried)
+            }
             _ => self.inner.retry_delivery(delivery, now).await,
         }
     }
