@@ -41,7 +41,8 @@ enum Action {
     },
     /// Gives the events of an export to a program, one JSON object a line on its standard
     /// input, reads a JSON list of answers for each from its standard output, and shows where
-    /// they differ from the answers of then. Ends with 1 if any does.
+    /// they differ from the answers of then: a text from the words, an object from those fields
+    /// of the message that it has. Ends with 1 if any does.
     Replay {
         /// The export, made with --with-content.
         file: PathBuf,

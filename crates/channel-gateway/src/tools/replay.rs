@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use channel_core::{Body, Error, OutboundMessage, Result};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 
@@ -39,20 +40,21 @@ pub(crate) async fn replay(file: &Path, command: &[String]) -> Result<bool> {
             .map_err(broken)?;
         stdin.flush().await.map_err(broken)?;
         let now = match answers.next_line().await.map_err(broken)? {
-            Some(answer) => texts(&answer)?,
+            Some(answer) => answers_of(&answer)?,
             None => return Err(Error::config("the program ended before the export did")),
         };
-        if now == before {
+        let pairs = before.iter().zip(&now);
+        if before.len() == now.len() && pairs.into_iter().all(|(then, now)| now.is(then)) {
             same += 1;
             continue;
         }
         different += 1;
         line(&format!("e{seq}"))?;
-        for text in &before {
-            line(&format!("  - {}", tame(text)))?;
+        for (place, then) in before.iter().enumerate() {
+            line(&format!("  - {}", tame(&then.beside(now.get(place)))))?;
         }
-        for text in &now {
-            line(&format!("  + {}", tame(text)))?;
+        for answer in &now {
+            line(&format!("  + {}", tame(&answer.to_string())))?;
         }
     }
     drop(stdin);
@@ -62,8 +64,63 @@ pub(crate) async fn replay(file: &Path, command: &[String]) -> Result<bool> {
     Ok(different == 0)
 }
 
-/// Place, event and the texts that were sent then.
-fn parse(text: &str) -> Result<(i64, Value, Vec<String>)> {
+/// What was sent then.
+struct Sent {
+    text: String,
+    message: Map<String, Value>,
+}
+
+impl Sent {
+    /// What of it is beside an answer: the same fields, or its text.
+    fn beside(&self, answer: Option<&Answer>) -> String {
+        let Some(Answer::Fields(fields)) = answer else {
+            return self.text.clone();
+        };
+        let of_then = |name: &String| {
+            let value = self.message.get(name).cloned().unwrap_or_default();
+            (name.clone(), value)
+        };
+        Value::Object(fields.keys().map(of_then).collect()).to_string()
+    }
+}
+
+/// What a program answers.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    /// The text of a message.
+    Text(String),
+    /// Fields of a message, as the export has them: `{"body": {"markdown": "..."}, "buttons": []}`.
+    Fields(Map<String, Value>),
+}
+
+impl Answer {
+    /// Whether it is what was sent then, as far as it goes.
+    fn is(&self, then: &Sent) -> bool {
+        match self {
+            Self::Text(text) => *text == then.text,
+            Self::Fields(fields) => fields.iter().all(|(name, value)| {
+                // What is empty is not written into an export.
+                let is_empty = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+                then.message
+                    .get(name)
+                    .map_or(is_empty, |sent| sent == value)
+            }),
+        }
+    }
+}
+
+impl std::fmt::Display for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Fields(fields) => write!(f, "{}", Value::Object(fields.clone())),
+        }
+    }
+}
+
+/// Place, event and what was sent then.
+fn parse(text: &str) -> Result<(i64, Value, Vec<Sent>)> {
     let wrong = || Error::config("the export has a line that is not of a journal");
     let mut entry: Value = serde_json::from_str(text).map_err(|_| wrong())?;
     if entry.get("redacted") == Some(&json!(true)) {
@@ -80,19 +137,23 @@ fn parse(text: &str) -> Result<(i64, Value, Vec<String>)> {
         .and_then(Value::as_array)
         .ok_or_else(wrong)?
     {
-        let message = delivery.get("message").cloned().ok_or_else(wrong)?;
-        let message: OutboundMessage = serde_json::from_value(message).map_err(|_| wrong())?;
-        before.push(match message.body {
+        let fields = delivery.get("message").and_then(Value::as_object);
+        let fields = fields.cloned().ok_or_else(wrong)?;
+        let message = serde_json::from_value(Value::Object(fields.clone()));
+        let message: OutboundMessage = message.map_err(|_| wrong())?;
+        let text = match message.body {
             Body::Plain(text) | Body::Markdown(text) => text,
             Body::Content(content) => content.to_plain(),
             _ => String::new(),
-        });
+        };
+        let message = fields;
+        before.push(Sent { text, message });
     }
     Ok((seq, event, before))
 }
 
-/// The answers of a program: a JSON list of texts.
-fn texts(answer: &str) -> Result<Vec<String>> {
-    serde_json::from_str(answer)
-        .map_err(|_| Error::config("the program has to answer each line with a JSON list of texts"))
+/// The answers of a program: a JSON list of texts, or of objects with fields of a message.
+fn answers_of(answer: &str) -> Result<Vec<Answer>> {
+    let wrong = "the program has to answer each line with a JSON list of texts or of messages";
+    serde_json::from_str(answer).map_err(|_| Error::config(wrong))
 }

@@ -1,46 +1,53 @@
-//! The command line over a store that a bot has left behind.
+//! The command line over the store of a bot.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use channel_core::AllowEveryone;
 use channel_delivery::{EventState, SqliteStore, Store as _};
-use channel_runtime::Bot;
+use channel_runtime::{Bot, Running};
+use channel_testkit::disk::Folder;
 use channel_testkit::{Failure, MemoryChannel};
 use serde_json::Value;
 
 struct Left {
-    folder: PathBuf,
+    folder: Folder,
 }
 
-impl Drop for Left {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
+/// A bot that panics over `poison` until it is well.
+struct Site {
+    left: Left,
+    store: SqliteStore,
+    channel: MemoryChannel,
+    is_well: Arc<AtomicBool>,
+    running: Running,
 }
 
-impl Left {
-    /// A bot has answered `hello`, died of `poison`, and was blocked by Bob.
-    async fn behind(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("tools-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        let left = Self { folder };
+impl Site {
+    /// The bot has answered `hello`, has panicked over `poison`, and is blocked by Bob.
+    async fn open() -> Self {
+        let left = Left {
+            folder: Folder::new(),
+        };
         let store = SqliteStore::open(left.path()).await.unwrap();
-        let channel = MemoryChannel::new();
-        let running = Bot::new(AllowEveryone)
+        let (channel, is_well) = (MemoryChannel::new(), Arc::new(AtomicBool::new(false)));
+        let bot = Bot::new(AllowEveryone)
             .store(store.clone())
             .attempts(1)
-            .channel(channel.clone())
-            .on_message(|message| async move {
-                assert!(!message.text.contains("poison"), "as asked");
+            .channel(channel.clone());
+        let well = Arc::clone(&is_well);
+        let bot = bot.on_message(move |message| {
+            let is_well = well.load(Ordering::Relaxed);
+            async move {
+                assert!(is_well || !message.text.contains("poison"), "as asked");
                 message.reply(format!("echo: {}", message.text)).await?;
                 Ok(())
-            })
-            .start()
-            .await
-            .unwrap();
+            }
+        });
+        let running = bot.start().await.unwrap();
         channel.user("ada").says("hello secret-word");
         channel.user("ada").says("poison secret-word");
         left.until(&store, EventState::Handled, 1).await;
@@ -48,8 +55,40 @@ impl Left {
         channel.fail(Failure::Blocked);
         channel.user("bob").says("blocked");
         left.until(&store, EventState::Handled, 2).await;
-        running.stop().await;
-        left
+        Self {
+            left,
+            store,
+            channel,
+            is_well,
+            running,
+        }
+    }
+}
+
+impl Site {
+    async fn sent(&self, count: usize) {
+        let sent = self.channel.wait_for_sent(count);
+        let sent = tokio::time::timeout(Duration::from_secs(20), sent).await;
+        assert!(sent.is_ok(), "{:?}", self.channel.texts());
+    }
+}
+
+impl Left {
+    /// What such a bot has left behind.
+    async fn behind() -> Self {
+        let site = Site::open().await;
+        site.running.stop().await;
+        site.left
+    }
+
+    /// What is called like this: `e` events, `d` deliveries.
+    fn name(&self, what: char) -> String {
+        let list = self.says(&["dead", "list"]);
+        let mut names = list.lines().filter_map(|line| line.split(' ').next());
+        names
+            .find(|name| name.starts_with(what))
+            .unwrap()
+            .to_owned()
     }
 
     fn path(&self) -> PathBuf {
@@ -87,7 +126,7 @@ impl Left {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_set_aside_is_listed_without_content_and_shown_with_it() {
-    let left = Left::behind("list").await;
+    let left = Left::behind().await;
     let list = left.says(&["dead", "list"]);
     assert!(
         list.contains("e2 message on memory: the handler panicked (1)"),
@@ -109,7 +148,7 @@ async fn what_was_set_aside_is_listed_without_content_and_shown_with_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_command_brings_an_event_back_and_another_drops_the_rest() {
-    let left = Left::behind("retry").await;
+    let left = Left::behind().await;
     assert_eq!(
         left.says(&["dead", "retry", "e2"]),
         "e2 will be tried again\n"
@@ -128,8 +167,63 @@ async fn one_command_brings_an_event_back_and_another_drops_the_rest() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_bot_takes_up_what_one_command_brings_back() {
+    let site = Site::open().await;
+    let (event, delivery) = (site.left.name('e'), site.left.name('d'));
+    // Others go on while these two are set aside.
+    site.channel.mend();
+    site.channel.user("cleo").says("others go on");
+    site.sent(2).await;
+    site.is_well.store(true, Ordering::Relaxed);
+    site.left.says(&["dead", "retry", &event]);
+    site.sent(3).await;
+    site.left.says(&["dead", "retry", &delivery]);
+    site.sent(4).await;
+    assert_eq!(
+        site.channel.texts(),
+        [
+            "echo: hello secret-word",
+            "echo: others go on",
+            "echo: poison secret-word",
+            "echo: blocked"
+        ]
+    );
+    site.left.until(&site.store, EventState::Handled, 4).await;
+    assert_eq!(site.left.says(&["dead", "list"]), "");
+    site.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_delivered_is_shown_and_dropped_by_its_name() {
+    let left = Left::behind().await;
+    let (event, delivery) = (left.name('e'), left.name('d'));
+    let about = left.says(&["dead", "inspect", &delivery]);
+    let about: Value = serde_json::from_str(&about).unwrap();
+    assert_eq!(about["id"], delivery);
+    assert_eq!(about["uncertain"], false);
+    assert_eq!(about["parts"], serde_json::json!(["dead"]));
+    assert_eq!(
+        about["content"]["body"]["plain"], "echo: blocked",
+        "{about}"
+    );
+    assert_eq!(
+        left.says(&["dead", "drop", &delivery]),
+        format!("{delivery} dropped\n")
+    );
+    for verb in ["inspect", "retry", "drop"] {
+        let gone = left.run(&["dead", verb, &delivery]);
+        assert_eq!(gone.status.code(), Some(2), "{verb}");
+    }
+    assert_eq!(left.name('e'), event, "the event is where it was");
+    for odd in ["x1", "e-1", "e", "d99999999999999999999", "e1\u{1b}[2J"] {
+        let refused = left.run(&["dead", "inspect", odd]);
+        assert_eq!(refused.status.code(), Some(2), "{odd:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_says_nothing_of_people_unless_asked() {
-    let left = Left::behind("journal").await;
+    let left = Left::behind().await;
     let export = left.says(&["journal", "export"]);
     assert_eq!(export.lines().count(), 3);
     for hidden in ["secret-word", "ada", "bob"] {
@@ -148,7 +242,7 @@ async fn a_journal_says_nothing_of_people_unless_asked() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replay_shows_where_a_program_answers_otherwise() {
-    let left = Left::behind("replay").await;
+    let left = Left::behind().await;
     let export = left.says(&["journal", "export", "--with-content"]);
     let file = left.folder.join("export.jsonl");
     std::fs::write(&file, &export).unwrap();
@@ -165,6 +259,17 @@ async fn a_replay_shows_where_a_program_answers_otherwise() {
         told.contains("  - echo: blocked\n  + ECHO: blocked\n"),
         "{told}"
     );
+    // A program that says more is held to all that it says.
+    let whole = r#"/poison/{s/.*/[]/p;d};s/.*"text":"\([^"]*\)".*/[{"body":{"plain":"echo: \1"},"buttons":[]}]/p"#;
+    let same = left.says(&["journal", "replay", file, "--", "sed", "-un", whole]);
+    assert_eq!(same, "3 the same, 0 different\n");
+    let pressed = whole.replace(r#""buttons":[]"#, r#""silent":true"#);
+    let other = left.run(&["journal", "replay", file, "--", "sed", "-un", &pressed]);
+    assert_eq!(other.status.code(), Some(1));
+    let told = String::from_utf8(other.stdout).unwrap();
+    let then = r#"  - {"body":{"plain":"echo: blocked"},"silent":false}"#;
+    let now = r#"  + {"body":{"plain":"echo: blocked"},"silent":true}"#;
+    assert!(told.contains(&format!("{then}\n{now}\n")), "{told}");
     let redacted = left.says(&["journal", "export"]);
     std::fs::write(file, redacted).unwrap();
     let refused = left.run(&["journal", "replay", file, "--", "cat"]);
