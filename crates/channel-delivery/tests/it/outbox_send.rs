@@ -8,6 +8,7 @@ use channel_core::{
     ReplyTo, Target,
 };
 use channel_delivery::{Audience, PartState, Seq, Undelivered, Visibility};
+use channel_testkit::{VirtualClock, capture_tracing};
 use futures_util::future::{join, join_all};
 
 use crate::outbox_world::{Fault, KEYED, World, error, fake, secs, to};
@@ -48,6 +49,25 @@ fn an_attempt_is_on_record_before_its_request_and_its_result_before_the_next() {
         .run(outbox.send(fake(), to("c", "a|b|c"), None))
         .unwrap();
     assert_eq!(*seen.lock().unwrap(), [[0, 1, 2], [1, 1, 1], [2, 1, 0]]);
+}
+
+#[test]
+fn what_is_logged_on_the_way_of_a_part_names_its_event_and_its_delivery() {
+    let world = World::new(KEYED);
+    world
+        .platform
+        .on_request(|| tracing::info!("an adapter is at work"));
+    let outbox = world.start();
+    let sent = async { world.run(outbox.send(fake(), to("c", "a|b"), Some(Seq::new(7)))) };
+    let (sent, logs) = VirtualClock::new().block_on(capture_tracing(sent));
+    assert_eq!(sent.unwrap().messages.len(), 2);
+    let named = "delivery{id=1 event=7 channel=fake}";
+    let of_delivery = |what: &str| {
+        let lines = logs.lines().filter(|line| line.contains(what));
+        lines.filter(|line| line.contains(named)).count()
+    };
+    assert_eq!(of_delivery("an adapter is at work"), 2, "{logs}");
+    assert_eq!(of_delivery("state=delivered"), 2, "{logs}");
 }
 
 #[test]
