@@ -15,4 +15,5 @@ mod pauses;
 mod policy;
 mod retry;
 mod supervise;
+mod way;
 mod webhook;
