@@ -11,21 +11,34 @@ use sqlx::{ConnectOptions as _, Executor as _, SqliteConnection};
 use crate::files::{Folder, load, median, resident, spread};
 use crate::lanes::{Until, Way, enroll, run, start_numbers_at};
 
+/// How far memory may stray once the caches are full, in MB.
+const FLAT: f64 = 1.0;
+
 /// Memory while many messages go through.
 pub(crate) async fn flat(messages: u64) -> Result<()> {
     let folder = Folder::new("flat")?;
     let store = SqliteStore::open(folder.file("store")).await?;
     let fence = enroll(&store).await?;
     let step = messages / 10;
+    let mut full = Vec::new();
     for part in 1..=10 {
         let inbound = run(&store, fence, Way::In, Until::Messages(step)).await?;
+        let resident = resident();
         println!(
-            "{} messages: {:.1} MB resident, {inbound:.0} a second, load {}",
+            "{} messages: {resident:.1} MB resident, {inbound:.0} a second, load {}",
             part * step,
-            resident(),
             load()
         );
+        if part >= 6 {
+            full.push(resident);
+        }
     }
+    let grown = full
+        .last()
+        .zip(full.first())
+        .map_or(0.0, |(last, first)| last - first);
+    println!("grown {grown:.1} MB over the last four tenths");
+    anyhow::ensure!(grown <= FLAT, "expected at most {FLAT} MB more");
     Ok(())
 }
 
@@ -74,6 +87,7 @@ pub(crate) async fn rows(rows: u64) -> Result<()> {
 /// A start with much to take over.
 pub(crate) async fn pending(rows: u64) -> Result<()> {
     let folder = Folder::new("pending")?;
+    let mut alone = Vec::new();
     for rows in [1_000, rows] {
         let path = folder.file(&rows.to_string());
         fill(&path, rows, false).await?;
@@ -87,6 +101,7 @@ pub(crate) async fn pending(rows: u64) -> Result<()> {
             claimed.len(),
             resident() - before
         );
+        anyhow::ensure!(took < 1_000.0, "expected a second at most");
         start_numbers_at(200_000_000);
         let until = Until::Moment(Instant::now() + Duration::from_secs(3));
         match run(&store, fence, Way::Out, until).await {
@@ -101,7 +116,14 @@ pub(crate) async fn pending(rows: u64) -> Result<()> {
         }
         let took = median(&took);
         println!("{rows} pending: {took:.2} ms for one record alone");
+        alone.push(took);
     }
+    let ratio = alone
+        .last()
+        .zip(alone.first())
+        .map_or(f64::NAN, |(many, few)| many / few);
+    println!("cost of one record {ratio:.2} of that with few");
+    anyhow::ensure!(ratio <= 1.3, "expected at most 1.3");
     Ok(())
 }
 
