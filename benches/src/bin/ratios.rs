@@ -1,5 +1,6 @@
 //! Counts the instructions of the hot paths and of their floors, and fails if a path costs
-//! more than it may: `cargo run -p benches --bin ratios`.
+//! more than it may: `cargo run -p benches --bin ratios`. Arguments go to `cargo bench`: a wider
+//! selection of crates, where that has been built already.
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode, Stdio};
@@ -94,6 +95,7 @@ fn measure() -> Result<BTreeMap<String, f64>, String> {
             "--bench",
             "instructions",
         ])
+        .args(std::env::args_os().skip(1))
         .args(["--", "--output-format=json"])
         .stderr(Stdio::inherit())
         .output()
