@@ -141,6 +141,45 @@ check("the_keyboard_is_enough", { viewport: DESKTOP }, async (context) => {
   assert.equal(await focused(), "Connect: Chat");
 });
 
+check("a_screen_reader_is_told_what_there_is_and_what_happens", { viewport: DESKTOP }, async (context) => {
+  const page = await signIn(context, "bob");
+  const tree = () => page.locator("body").ariaSnapshot();
+  const has = (text, parts) => {
+    let at = 0;
+    for (const part of parts) {
+      const found = text.indexOf(part, at);
+      assert.ok(found >= 0, `${part} behind ${text.slice(0, at)} in ${text}`);
+      at = found + part.length;
+    }
+  };
+  has(await tree(), ["- main:", 'heading "Connected accounts" [level=1]', "- status", 'list "Platforms"',
+    'heading "Telegram" [level=2]', "Not connected", `'button "Connect: Telegram"'`, 'list "Accounts on Telegram"',
+    'heading "Chat" [level=2]', "Not connected", `'button "Connect: Chat"'`, 'list "Accounts on Chat"']);
+  await card(page, "standard").getByRole("button", { name: "Connect: Chat" }).click();
+  await card(page, "standard").locator("code").waitFor();
+  has(await tree(), ["- status: A code is ready. It holds for ten minutes.", 'list "Accounts on Chat"',
+    "Send this to the bot in a direct chat:", "code: /connect ", 'button "Copy"', 'button "Cancel"']);
+  // A clock that is read aloud each second would be all that is heard.
+  const live = await card(page, "standard").locator(".left").evaluate((it) => it.closest("[aria-live], [role=status], [role=alert]"));
+  assert.equal(live, null, "the countdown is silent");
+  const code = await card(page, "standard").locator("code").textContent();
+  const phone = await context.newPage();
+  await phone.goto(`${APP}/phone/chat`);
+  await phone.locator("#state", { hasText: "connected" }).waitFor({ timeout: PATIENCE });
+  await phone.getByLabel("Message", { exact: true }).fill(code);
+  await phone.getByRole("button", { name: "Send" }).click();
+  await state(page, "standard", /^Connected$/);
+  has(await tree(), ['- status: "Connected: ', 'heading "Chat" [level=2]', "Connected", 'button "Done"']);
+  await page.getByRole("button", { name: "Done" }).click();
+  await card(page, "standard").getByRole("button", { name: /^Disconnect/ }).waitFor();
+  has(await tree(), ['heading "Chat" [level=2]', "Connected", 'list "Accounts on Chat"', 'button "Disconnect Laptop on Chat"']);
+  await card(page, "standard").getByRole("button", { name: /^Disconnect/ }).click();
+  has(await page.getByRole("dialog").ariaSnapshot(), ['dialog "', 'button "Disconnect"']);
+  await page.getByRole("dialog").getByRole("button", { name: "Disconnect" }).click();
+  await state(page, "standard", /^Not connected$/);
+  has(await tree(), ["- status: ", 'heading "Chat" [level=2]', "Not connected"]);
+});
+
 for (const [theme, size, viewport] of [
   ["light", "desktop", DESKTOP], ["dark", "desktop", DESKTOP], ["light", "phone", PHONE], ["dark", "phone", PHONE],
 ]) {
