@@ -4,7 +4,10 @@
 //! Another process plays the platform. `socket` opens bare websockets of the default
 //! transport, `kept` those that are opened again when they break, and `discord` whole
 //! channels, each with one session of the gateway. A task holds each of them. Prints what
-//! they have added to the resident memory; fails at 40,000 bytes each.
+//! they have added to the resident memory; fails at 40,000 bytes each. `standard` looks at the
+//! server of the standard channel, and fails at 10,000.
+
+mod served;
 
 use std::net::Ipv4Addr;
 use std::process::{ExitCode, Stdio};
@@ -26,6 +29,8 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// What one connection may cost, in bytes.
 const LIMIT: usize = 40_000;
+/// What one may cost the server of the standard channel.
+const SERVED_LIMIT: usize = 10_000;
 /// Connections before the first look, so that what is there once is not counted.
 const WARM: usize = 50;
 /// How long one may take to open.
@@ -36,20 +41,36 @@ const SETTLE: Duration = Duration::from_secs(2);
 const HELLO: &str = r#"{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":41250}}"#;
 const ME: &str = r#"{"id":"1000000000000000001","username":"bench","global_name":null,"bot":true}"#;
 
+#[expect(clippy::print_stdout, reason = "this is what the program is for")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<ExitCode> {
     let mut arguments = std::env::args().skip(1);
     let what = arguments.next().unwrap_or_default();
-    if what == "platform" {
-        platform().await?;
-        return Ok(ExitCode::SUCCESS);
+    match what.as_str() {
+        "platform" => {
+            platform().await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        "clients" => {
+            served::clients(&arguments.next().context("which port?")?).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
     }
     let count = arguments.next().map_or(Ok(500), |count| count.parse())?;
-    measure(&what, count).await
+    let (each, limit) = match what.as_str() {
+        "standard" => (served::measure(count).await?, SERVED_LIMIT),
+        _ => (measure(&what, count).await?, LIMIT),
+    };
+    println!("bench idle {what} {count}: {each} bytes each (limit {limit})");
+    Ok(if each < limit {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the program is for")]
-async fn measure(what: &str, count: usize) -> Result<ExitCode> {
+async fn measure(what: &str, count: usize) -> Result<usize> {
     let mut other = tokio::process::Command::new(std::env::current_exe()?)
         .arg("platform")
         .stdin(Stdio::piped())
@@ -78,13 +99,7 @@ async fn measure(what: &str, count: usize) -> Result<ExitCode> {
     let [before, after] = seen[..] else {
         bail!("there are two looks");
     };
-    let each = after.saturating_sub(before) / count;
-    println!("bench idle {what} {count}: {each} bytes each (limit {LIMIT})");
-    Ok(if each < LIMIT {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(after.saturating_sub(before) / count)
 }
 
 /// Opens a connection and holds it in a task of its own. Says when it is open, and once
@@ -136,7 +151,7 @@ fn hold(
                 }
             })
         }
-        _ => bail!("socket, kept or discord?"),
+        _ => bail!("socket, kept, discord or standard?"),
     })
 }
 
