@@ -142,6 +142,22 @@ async fn pain_21_a_platform_that_says_nothing_is_noticed_although_its_transport_
     });
 }
 
+/// As the README says: 40 s after the last sign of life, which may be a pong of 13 s ago, unless
+/// something was asked meanwhile and may still be answered.
+#[tokio::test]
+async fn a_transport_that_answers_nothing_is_given_up_within_54_seconds() {
+    let fake = Fake::new();
+    drive!(fake, {
+        let (_channel, mut stream) = ready(&fake).await;
+        run_for(&fake, &mut stream, SECOND * 60).await;
+        latest(&fake).hang();
+        let before = fake.elapsed();
+        lost(&mut stream).await;
+        let took = fake.elapsed() - before;
+        assert!(took > SECOND * 26 && took <= SECOND * 54, "{took:?}");
+    });
+}
+
 #[tokio::test]
 async fn ready_is_said_once_the_server_answers_and_not_on_the_handshake() {
     let fake = Fake::new();
