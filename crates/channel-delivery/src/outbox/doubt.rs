@@ -104,7 +104,8 @@ impl Driver<'_> {
     }
 
     async fn choose(&mut self, index: usize) -> Result<Next, Halt> {
-        match self.record.shared.settings.on_uncertain {
+        let delivery = &self.record.stored.delivery;
+        match self.record.shared.settings.choice(delivery) {
             OnUncertain::Hold => self.hold(index).await,
             OnUncertain::ResendMarked => {
                 count(&self.record.shared.counters.resent_marked);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::report::Report;
 use super::spawn::{Spawn, TokioSpawn};
+use crate::outbound::NewDelivery;
 
 /// What to do with a part that may have arrived, on a platform that cannot tell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -18,6 +19,9 @@ pub enum OnUncertain {
     ResendMarked,
 }
 
+/// Chooses for each delivery.
+type Choose = dyn Fn(&NewDelivery) -> OnUncertain + Send + Sync;
+
 /// How an [`Outbox`](super::Outbox) works.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -26,7 +30,8 @@ pub struct OutboxSettings {
     pub(super) longest_wait: Duration,
     pub(super) attempt_timeout: Duration,
     pub(super) dead_target_for: Duration,
-    pub(super) on_uncertain: OnUncertain,
+    on_uncertain: OnUncertain,
+    choose: Option<Arc<Choose>>,
     pub(super) note: String,
     pub(super) at_once: usize,
     pub(super) recovered_at_once: usize,
@@ -42,6 +47,7 @@ impl Default for OutboxSettings {
             attempt_timeout: Duration::from_secs(300),
             dead_target_for: Duration::from_secs(3600),
             on_uncertain: OnUncertain::Hold,
+            choose: None,
             note: "(sent again: the first attempt may have arrived)".to_owned(),
             at_once: 1024,
             recovered_at_once: 1024,
@@ -89,6 +95,36 @@ impl OutboxSettings {
     pub const fn on_uncertain(mut self, choice: OnUncertain) -> Self {
         self.on_uncertain = choice;
         self
+    }
+
+    /// Chooses between them for each delivery: by its channel, by what it answers, by the binding
+    /// that it is for (`message.bound`). Comes before [`on_uncertain`](Self::on_uncertain), and is
+    /// asked only where the platform cannot tell; it has to be quick and must not block.
+    ///
+    /// ```
+    /// use channel_delivery::{OnUncertain, OutboxSettings};
+    ///
+    /// let settings = OutboxSettings::default().on_uncertain_by(|delivery| {
+    ///     let owner = delivery.message.bound.as_ref().map(|bound| bound.owner.as_str());
+    ///     match owner {
+    ///         Some("night-watch") => OnUncertain::ResendMarked,
+    ///         _ => OnUncertain::Hold,
+    ///     }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_uncertain_by(
+        mut self,
+        choose: impl Fn(&NewDelivery) -> OnUncertain + Send + Sync + 'static,
+    ) -> Self {
+        self.choose = Some(Arc::new(choose));
+        self
+    }
+
+    /// What is chosen for a delivery.
+    pub(super) fn choice(&self, delivery: &NewDelivery) -> OnUncertain {
+        let choose = self.choose.as_ref();
+        choose.map_or(self.on_uncertain, |choose| choose(delivery))
     }
 
     /// Sets the words above a message that is sent again.

@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use channel_core::{Body, Error, ErrorKind, OutboundMessage, Receipt, Repeat, ReplyStream, Result};
+use channel_core::{
+    AccountRef, BindingId, Body, Bound, Error, ErrorKind, OutboundMessage, OwnerId, Platform,
+    Receipt, Repeat, ReplyStream, Result,
+};
 use channel_delivery::{OnUncertain, PartState, Undelivered};
 use futures_util::future::{join, join_all};
 
@@ -15,6 +18,39 @@ fn marking(repeat: Repeat) -> World {
     let mut world = World::new(repeat);
     world.set(|settings| settings.on_uncertain(OnUncertain::ResendMarked));
     world
+}
+
+#[test]
+fn the_bot_may_choose_for_each_binding() {
+    let mut world = World::new(Repeat::Doubles);
+    world.set(|settings| {
+        settings
+            .on_uncertain(OnUncertain::ResendMarked)
+            .on_uncertain_by(|delivery| {
+                let owner = delivery
+                    .message
+                    .bound
+                    .as_ref()
+                    .map(|bound| bound.owner.as_str());
+                match (delivery.channel.as_str(), owner) {
+                    ("fake", Some("night watch")) => OnUncertain::ResendMarked,
+                    _ => OnUncertain::Hold,
+                }
+            })
+    });
+    let outbox = world.start();
+    for (chat, owner, is_sent_again) in [("a", "night watch", true), ("b", "ada", false)] {
+        let mut message = to(chat, chat);
+        let account = AccountRef::new(Platform::new("fake"), chat.into());
+        let bound = Bound::new(BindingId::new(chat), OwnerId::new(owner), account);
+        message.bound = Some(Box::new(bound));
+        world.platform.fault(chat, Fault::LostAnswer);
+        let sent = world.run(outbox.send(fake(), message, None));
+        assert_eq!(sent.is_ok(), is_sent_again, "{owner}: {sent:?}");
+    }
+    let again = format!("{NOTE}\na");
+    assert_eq!(world.platform.texts(), ["a", again.as_str(), "b"]);
+    assert_eq!(world.in_state(PartState::Uncertain), 1);
 }
 
 #[test]
