@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
+
 /// The longest query that is read, in bytes; a challenge is some 200.
 const MAX_QUERY: usize = 8 << 10;
 /// The longest nonce, in bytes; the platforms send some ten digits.
@@ -41,8 +43,12 @@ impl<'a> CallbackQuery<'a> {
         }
         let mut this = Self::default();
         let (mut timestamp, mut nonce) = (None, None);
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let mut rest = Some(query);
+        while let Some(text) = rest {
+            let (pair, more) =
+                split(text, b'&').map_or((text, None), |(it, rest)| (it, Some(rest)));
+            rest = more;
+            let (name, value) = split(pair, b'=').unwrap_or((pair, ""));
             // An escaped name would be the same parameter a second time.
             let name = decode(name)?;
             let slot = match &*name {
@@ -70,6 +76,12 @@ impl<'a> CallbackQuery<'a> {
     }
 }
 
+/// What stands before and behind the first such byte, which is an ASCII one.
+fn split(text: &str, at: u8) -> Option<(&str, &str)> {
+    let (before, rest) = text.split_at_checked(memchr(at, text.as_bytes())?)?;
+    Some((before, rest.get(1..)?))
+}
+
 fn is_timestamp(text: &str) -> bool {
     text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0')
 }
@@ -82,7 +94,7 @@ fn is_nonce(text: &str) -> bool {
 /// Undoes percent-encoding; a plus stays one, because base64 has it and the platforms
 /// encode it.
 fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
+    if memchr(b'%', text.as_bytes()).is_none() {
         return Some(Cow::Borrowed(text));
     }
     let mut out = Vec::with_capacity(text.len());

@@ -6,13 +6,16 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use crate::xml::{Element, XmlLimits, is_blank, is_name};
 
 /// Levels of elements that are gone through here, whatever the limits say: each takes room
 /// on the stack.
 const DEPTH: usize = 16;
+
+/// Elements that nearly all documents have in one another, so that there is room at once.
+const FIELDS: usize = 8;
 
 /// Reads a document; `None` says nothing about it but that it has to be read the long way.
 pub(crate) fn read<'a>(text: &'a str, limits: &XmlLimits) -> Option<Element<'a>> {
@@ -73,7 +76,8 @@ impl<'a> Scanner<'a, '_> {
             if rest.starts_with("</") {
                 self.rest = rest;
                 if children.is_empty() {
-                    let is_plain = memchr(b'&', text.as_bytes()).is_none() && !text.contains("]]>");
+                    let is_plain = memchr2(b'&', b']', text.as_bytes()).is_none()
+                        || !text.contains('&') && !text.contains("]]>");
                     return is_plain.then_some((text, children));
                 }
                 return is_blank(text).then_some(("", children));
@@ -81,7 +85,8 @@ impl<'a> Scanner<'a, '_> {
             self.elements += 1;
             let has_room =
                 self.elements <= self.limits.elements && depth < self.limits.depth.min(DEPTH);
-            let (name, rest) = rest.get(1..)?.split_once('>')?;
+            let rest = rest.get(1..)?;
+            let (name, rest) = rest.split_at_checked(memchr(b'>', rest.as_bytes())?)?;
             let is_again = children.iter().any(|child| child.name == name);
             if !has_room
                 || !is_blank(text)
@@ -90,7 +95,10 @@ impl<'a> Scanner<'a, '_> {
             {
                 return None;
             }
-            self.rest = rest;
+            self.rest = rest.get(1..)?;
+            if children.is_empty() {
+                children.reserve(FIELDS);
+            }
             children.push(self.element(name, depth + 1)?);
         }
     }

@@ -34,9 +34,13 @@ pub(crate) async fn measure(count: usize) -> Result<usize> {
         .port();
     let mut config = StandardConfig::default();
     config.max_connections = WARM + count;
-    let channel = Standard::from_config(config).token(TOKEN).build()?;
-    let clock = channel_http::transport().clock;
-    let host = Host::new(clock).mount(Arc::new(channel), Arc::new(Nobody));
+    let transport = channel_http::transport();
+    let host = Host::new(Arc::clone(&transport.clock));
+    let channel = Standard::from_config(config)
+        .token(TOKEN)
+        .transport(transport)
+        .build()?;
+    let host = host.mount(Arc::new(channel), Arc::new(Nobody));
     let _server = Server::bind((Ipv4Addr::LOCALHOST, port).into(), host.router()).await?;
     let mut clients = tokio::process::Command::new(std::env::current_exe()?)
         .args(["clients", &port.to_string()])
