@@ -4,8 +4,10 @@ use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::NoSubscriber;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -36,7 +38,11 @@ pub async fn capture_tracing<F: Future>(future: F) -> (F::Output, String) {
         .with_ansi(false)
         .with_writer(buffer.clone())
         .finish();
+    // While there is one subscriber alone, a place that logs first on another thread asks only
+    // that thread's, which is none, and is silent from then on everywhere.
+    let second = Dispatch::new(NoSubscriber::default());
     let output = Box::pin(future.with_subscriber(subscriber)).await;
+    drop(second);
     let logs = String::from_utf8_lossy(&lock(&buffer.0)).into_owned();
     (output, logs)
 }

@@ -43,8 +43,8 @@ pub(crate) async fn replay(file: &Path, command: &[String]) -> Result<bool> {
             Some(answer) => answers_of(&answer)?,
             None => return Err(Error::config("the program ended before the export did")),
         };
-        let pairs = before.iter().zip(&now);
-        if before.len() == now.len() && pairs.into_iter().all(|(then, now)| now.is(then)) {
+        let mut pairs = before.iter().zip(&now);
+        if before.len() == now.len() && pairs.all(|(then, now)| now.is(then)) {
             same += 1;
             continue;
         }
@@ -146,8 +146,10 @@ fn parse(text: &str) -> Result<(i64, Value, Vec<Sent>)> {
             Body::Content(content) => content.to_plain(),
             _ => String::new(),
         };
-        let message = fields;
-        before.push(Sent { text, message });
+        before.push(Sent {
+            text,
+            message: fields,
+        });
     }
     Ok((seq, event, before))
 }
