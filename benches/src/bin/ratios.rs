@@ -16,7 +16,7 @@ const LIMITS: &[(&str, f64)] = &[
     ("telegram_decode/group", 1.5),
     ("telegram_reply/batch", 1.6),
     ("bot_echo/ten_batches", 2.1),
-    // 2.99 on an EPYC, 3.22 on a Xeon: the C library copies in other ways there.
+    // 2.99 to 3.22, by processor: the C library copies in other ways there.
     ("markdown/answer", 3.4),
     ("split/english", 1.9),
     ("split/mixed", 1.7),

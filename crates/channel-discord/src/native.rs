@@ -1,6 +1,7 @@
 //! Discord's own message, read back from the payload.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use channel_core::{
@@ -8,7 +9,6 @@ use channel_core::{
     EventKind, InboundMessage, Message, MessageId, NativeMessage, Platform, Proof, Quoted, Raw,
     Result, SenderKind, ThreadId,
 };
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::PLATFORM;
@@ -29,12 +29,19 @@ pub struct DiscordMessage {
     components: Option<Box<RawValue>>,
 }
 
-#[derive(Deserialize)]
-struct Extras {
-    guild_id: Option<String>,
-    content: Option<String>,
-    embeds: Option<Box<RawValue>>,
-    components: Option<Box<RawValue>>,
+/// The members of a payload that was decoded before: what nobody asked for then may be of any
+/// shape, and there twice.
+struct Members<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
+
+impl Members<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
+    }
+
+    fn raw(&self, name: &str) -> Option<Box<RawValue>> {
+        let there = self.0.get(name).filter(|value| value.get() != "null");
+        there.map(|value| (*value).to_owned())
+    }
 }
 
 impl DiscordMessage {
@@ -78,16 +85,17 @@ impl NativeMessage for DiscordMessage {
             proof: Proof::Asserted,
         };
         let body = raw.as_slice();
-        let extras: Extras = serde_json::from_slice(body).map_err(|_| wrong())?;
+        let members = Members(serde_json::from_slice(body).map_err(|_| wrong())?);
         let written = serde_json::from_slice::<wire::Message<'_>>(body).ok();
         let written = written.and_then(|wire| reader.message(&wire, raw));
+        let content = written.as_ref().and_then(|_| members.text("content"));
         let message = written.or_else(|| commanded(reader, raw));
         Ok(Self {
             message: message.ok_or_else(wrong)?,
-            guild_id: extras.guild_id,
-            content: extras.content,
-            embeds: extras.embeds,
-            components: extras.components,
+            guild_id: members.text("guild_id"),
+            content,
+            embeds: members.raw("embeds"),
+            components: members.raw("components"),
         })
     }
 }

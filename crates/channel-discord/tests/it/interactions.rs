@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use channel_core::{
-    Addressed, Answer, Channel as _, Clock as _, ErrorKind, Event, EventKind, Events as _, Proof,
-    Webhook as _,
+    Addressed, Answer, Channel as _, Clock as _, ErrorKind, Event, EventKind, Events as _,
+    InboundMessage as _, Proof, Webhook as _,
 };
-use channel_discord::Discord;
+use channel_discord::{Discord, DiscordMessage};
 use futures_util::StreamExt as _;
 use http::{Method, Request};
 use serde_json::{Value, json};
@@ -66,6 +66,28 @@ fn a_command_over_http_is_deferred_and_answered_by_its_token() {
 }
 
 /// What a request is answered with, by the reply or at its deadline.
+/// Found by the fuzzer: what a message has, and a command has not, was read all the same.
+#[test]
+fn a_command_is_read_back_whatever_else_its_payload_holds() {
+    let fake = Fake::new();
+    let discord = fake.endpoint();
+    let data = command(1302, DIRECT, "ask", "hi there").to_string();
+    for more in [
+        r#""content":1"#,
+        r#""content":"x","content":[]"#,
+        r#""embeds":{},"embeds":null,"components":7"#,
+    ] {
+        let body = data.replacen('{', &format!("{{{more},"), 1);
+        let accepted = discord.receive(&fake.signed(body), fake.now()).unwrap();
+        let Some(EventKind::Message(message)) = accepted.events.first().map(|it| &it.kind) else {
+            panic!("{more}");
+        };
+        let native = message.native::<DiscordMessage>().expect(more);
+        assert_eq!(native.text(), "/ask hi there");
+        assert_eq!((native.source(), native.embeds()), (None, None), "{more}");
+    }
+}
+
 async fn held(fake: &Fake, answer: Answer) -> Value {
     let Answer::Held(held) = answer else {
         panic!("it is kept open");
